@@ -1,0 +1,310 @@
+import type {
+  Contract,
+  EventArgs,
+  EventName,
+  EventsOf,
+  LocalEvents,
+  TaskArgs,
+  TaskInput,
+  TaskName,
+  TaskOutput,
+} from './contract.js'
+
+/**
+ * `starting`: forked, not ready yet. `ready`: takes part. `restarting`: its process went away and another comes.
+ * `stopping`: finishing its work. `stopped`: ended on purpose. `given-up`: failed too often to be restarted.
+ */
+export type MemberState = 'starting' | 'ready' | 'restarting' | 'stopping' | 'stopped' | 'given-up'
+
+/** A process on the hub, or the seat of one. A snapshot: it does not change under the reader. */
+export interface Member {
+  /** The seat's name. Outlives its processes. `'primary'` is the hub's own process. */
+  readonly id: string
+  readonly role: string | undefined
+  /** Of the process that sits there now; `undefined` where none does. */
+  readonly pid: number | undefined
+  /** Counts the processes that have sat there, from 1. */
+  readonly incarnation: number
+  readonly state: MemberState
+}
+
+/** Who sent a message. */
+export interface Sender {
+  readonly id: string
+  readonly role: string | undefined
+  readonly incarnation: number
+}
+
+/** What a task's handler is told beside its input. */
+export interface TaskContext {
+  /** Aborted when the caller cancels, times out or goes away. */
+  readonly signal: AbortSignal
+  readonly from: Sender
+  /** When the caller stops waiting: milliseconds since the epoch, `Infinity` if it waits for ever. */
+  readonly deadline: number
+}
+
+export interface HandleOptions {
+  /** How many of these may run in this member at a time, over `request` and `delegate` together. @default Infinity */
+  concurrency?: number
+}
+
+/** A seat's id (`101` and `'101'` are one), several ids, or every member of a role. */
+export type Target = string | number | readonly (string | number)[] | { readonly role: string }
+
+/** One entry of a `gather`, in the manner of `Promise.allSettled`. */
+export type Gathered<T> =
+  | { readonly id: string; readonly status: 'fulfilled'; readonly value: T }
+  | { readonly id: string; readonly status: 'rejected'; readonly reason: Error }
+
+/** Immutable: each returns a new object and leaves its own as it was. */
+interface Operators {
+  /** How long to wait for an answer, in milliseconds; `Infinity` waits for ever. @default 30000 */
+  timeout(ms: number): this
+  /** Cancels the call, and aborts the handler's `signal`. */
+  signal(signal: AbortSignal): this
+  /** How often to send the task again when a member dies while working on it. Only for work that may run twice. @default 0 */
+  retry(times: number): this
+}
+
+interface Emits<C extends Contract> {
+  /**
+   * Sends an event to the target. Returns false when a queue towards it is over its mark: the event was accepted, but
+   * slow down, and await `hub.drained()`.
+   * @throws {HubError} `ERR_HUB_NO_MEMBER`, `ERR_HUB_MEMBER_EXITED`, `ERR_HUB_PAYLOAD`, `ERR_HUB_CLOSED`
+   */
+  emit<E extends EventName<C>>(event: E, ...args: EventArgs<C, E>): boolean
+}
+
+interface Requests<C extends Contract> {
+  /**
+   * Asks this member to do a task, and answers exactly once: with its value, the handler's own error, or a `HubError`.
+   */
+  request<T extends TaskName<C>>(task: T, ...input: TaskArgs<C, T>): Promise<TaskOutput<C, T>>
+}
+
+interface Delegates<C extends Contract> {
+  /** Asks whichever member serves the task and has least outstanding. Answers as `request` does. */
+  delegate<T extends TaskName<C>>(task: T, ...input: TaskArgs<C, T>): Promise<TaskOutput<C, T>>
+}
+
+interface Gathers<C extends Contract> {
+  /** Asks each, and never rejects for what a member does: the settled results, with ids, in the order of the targets. */
+  gather<T extends TaskName<C>>(task: T, ...input: TaskArgs<C, T>): Promise<Gathered<TaskOutput<C, T>>[]>
+}
+
+/** One member: `hub.to('mailer')`. */
+export interface MemberTarget<C extends Contract> extends Operators, Emits<C>, Requests<C>, Gathers<C> {}
+/** Several members: `hub.to(['a', 'b'])`. */
+export interface MembersTarget<C extends Contract> extends Operators, Emits<C>, Gathers<C> {}
+/** Every member of a role: `hub.to({ role: 'web' })`. */
+export interface RoleTarget<C extends Contract> extends Operators, Emits<C>, Delegates<C>, Gathers<C> {}
+
+interface Addresses<C extends Contract> {
+  to(id: string | number): MemberTarget<C>
+  to(ids: readonly (string | number)[]): MembersTarget<C>
+  to(role: { readonly role: string }): RoleTarget<C>
+}
+
+/** `hub.timeout(…)`, `hub.signal(…)`, `hub.retry(…)`: the hub with an operator applied. */
+export interface Caller<C extends Contract> extends Operators, Addresses<C>, Delegates<C> {}
+
+/** How a process ended. */
+export interface Exit {
+  readonly code: number | null
+  readonly signal: string | null
+}
+
+/** What `hub.lifecycle` tells, in every member. */
+export interface LifecycleEvents {
+  /** A member became ready. */
+  join: (member: Member) => void
+  /** A member's process is gone. */
+  leave: (member: Member, exit: Exit) => void
+  /** A member's process will be replaced, `delay` milliseconds from now; `attempt` counts from 1. */
+  restart: (member: Member, info: { attempt: number; delay: number; exit: Exit }) => void
+  /** A member failed too often in too short a time, and will not be restarted. */
+  'give-up': (member: Member, info: { restarts: number; period: number; exit: Exit }) => void
+  /** A member's event loop has not turned for `hungAfter`: it is killed, and restarted. */
+  hung: (member: Member, info: { silence: number }) => void
+  /** A member has not taken its messages for `slowAfter`: its events are dropped, oldest first, until it drains. */
+  slow: (member: Member, info: { queuedBytes: number }) => void
+  /** Progress of a rolling reload. */
+  reload: (member: Member, info: { phase: string }) => void
+}
+
+/** A typed emitter: the part of `EventEmitter` that a subscriber needs, and `events.once` and `events.on` with it. */
+export interface Lifecycle {
+  on<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
+  once<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
+  off<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
+  addListener<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
+  removeListener<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
+  removeAllListeners<E extends keyof LifecycleEvents>(event?: E): this
+  listenerCount<E extends keyof LifecycleEvents>(event: E): number
+}
+
+type AllEvents<C extends Contract> = EventsOf<C> & Omit<LocalEvents, keyof EventsOf<C>>
+
+/** The messaging API, the same in the primary and in the workers. */
+export interface Hub<C extends Contract = import('./contract.js').UntypedContract>
+  extends AppliesOperators<C>,
+    Emits<C>,
+    Delegates<C>,
+    Addresses<C> {
+  /** This member's id. */
+  readonly id: string
+  readonly role: string | undefined
+  /** Everybody on the hub, this member included. */
+  readonly members: readonly Member[]
+  readonly lifecycle: Lifecycle
+
+  on<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
+  once<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
+  off<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
+  addListener<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
+  prependListener<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
+  prependOnceListener<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
+  removeListener<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
+  removeAllListeners<E extends keyof AllEvents<C>>(event?: E): this
+  eventNames(): (keyof AllEvents<C> | string | symbol)[]
+  rawListeners<E extends keyof AllEvents<C>>(event: E): AllEvents<C>[E][]
+  listeners<E extends keyof AllEvents<C>>(event: E): AllEvents<C>[E][]
+  listenerCount<E extends keyof AllEvents<C>>(event: E): number
+  getMaxListeners(): number
+  setMaxListeners(count: number): this
+
+  /** Calls the listener for every event that is sent to this member, whatever its name. Counts as listening to them all. */
+  onAny(listener: AnyListener<C>): this
+  offAny(listener: AnyListener<C>): this
+
+  /** Sends an event to every member but this one. Returns and throws as `emit` does. */
+  broadcast<E extends EventName<C>>(event: E, ...args: EventArgs<C, E>): boolean
+
+  /**
+   * Serves a task. Returns a function that stops serving it.
+   * @throws {HubError} `ERR_INVALID_ARG_VALUE` when this member serves it already
+   */
+  handle<T extends TaskName<C>>(task: T, handler: TaskHandler<C, T>, options?: HandleOptions): () => void
+
+  /** Resolves when the queues towards the target (default: everybody) are under their marks. */
+  drained(target?: Target): Promise<void>
+  /** Declares this member ready to be sent messages. Does nothing when it is already. */
+  ready(): void
+  /**
+   * Leaves the hub: running tasks are answered and accepted messages delivered, within `gracePeriod`. In the primary it
+   * stops all workers first.
+   */
+  close(): Promise<void>
+  stats(): HubStats
+}
+
+interface AppliesOperators<C extends Contract> {
+  /** See `Caller`. */
+  timeout(ms: number): Caller<C>
+  signal(signal: AbortSignal): Caller<C>
+  retry(times: number): Caller<C>
+}
+
+export type TaskHandler<C extends Contract, T extends TaskName<C>> = (
+  input: TaskInput<C, T>,
+  context: TaskContext,
+) => TaskOutput<C, T> | Promise<TaskOutput<C, T>>
+
+export type AnyListener<C extends Contract> = (
+  event: EventName<C>,
+  args: EventArgs<C, EventName<C>>,
+  context: { readonly from: Sender },
+) => void
+
+/** Counters since the start of this member, and gauges of what waits now. */
+export interface HubStats {
+  /** Bytes (UTF-16 units of text, and attachments) that wait here to be sent. */
+  readonly queuedBytes: number
+  /** Requests and delegations of this member that wait for an answer. */
+  readonly pendingCalls: number
+  /** Tasks that run in this member now. */
+  readonly runningTasks: number
+  readonly eventsSent: number
+  readonly eventsReceived: number
+  readonly tasksServed: number
+  /** Payloads that a schema of this member refused on arrival. */
+  readonly refusedPayloads: number
+  /** Only in the primary. */
+  readonly links?: readonly LinkStats[]
+}
+
+/** What the hub knows of one member's link. */
+export interface LinkStats {
+  readonly id: string
+  readonly incarnation: number
+  readonly state: MemberState
+  readonly queuedBytes: number
+  /** Messages held until the member is ready. */
+  readonly held: number
+  /** Tasks that wait in the hub for this member's handlers. */
+  readonly queuedTasks: number
+  readonly runningTasks: number
+  /** Events dropped because the link was slow, the hold was full, or nobody listens any more. */
+  readonly droppedEvents: number
+  /** Frames that this member had no right or no sense to send. */
+  readonly protocolErrors: number
+  readonly slow: boolean
+}
+
+export type RestartKind = 'always' | 'on-failure' | 'never'
+
+/** Supervision of a seat. Each may be set for all workers in `startHub`, and for one in its spec. */
+export interface SupervisionOptions {
+  /** Which exits are followed by a restart. `on-failure`: a code other than 0, or a signal. @default 'always' */
+  restart?: RestartKind
+  /** More than `restarts` in `period` milliseconds, and the seat gives up. @default { restarts: 5, period: 60000 } */
+  intensity?: { restarts: number; period: number }
+  /** Delay before a restart: doubles from `min` to `max` milliseconds, with jitter. @default { min: 100, max: 10000 } */
+  backoff?: { min: number; max: number }
+  /** A worker whose event loop does not turn for so many milliseconds is killed. @default undefined, off */
+  hungAfter?: number
+  /** How long a worker has to become ready, in milliseconds. @default 30000 */
+  readyTimeout?: number
+  /** How long a worker has to finish its work when it is stopped, in milliseconds, before it is killed. @default 10000 */
+  gracePeriod?: number
+  /** `tail`: stderr passes through, its last 4 KiB kept for error messages. `inherit`: untouched. @default 'tail' */
+  stderr?: 'tail' | 'inherit'
+}
+
+interface WorkerSource extends SupervisionOptions {
+  /** The file to run. A string is resolved against the working directory, as cluster does. @default the current entry file */
+  exec?: string | URL
+  args?: readonly string[]
+  execArgv?: readonly string[]
+  /** Added to the primary's own environment. */
+  env?: Readonly<Record<string, string | undefined>>
+}
+
+/** A worker with an id of its own, perhaps in a role. */
+export interface SeatSpec extends WorkerSource {
+  id: string | number
+  role?: string
+  count?: undefined
+}
+
+/** Interchangeable workers: `{ role: 'web', count: 2 }` makes `web-1` and `web-2`. */
+export interface RoleSpec extends WorkerSource {
+  role: string
+  /** @default 1 */
+  count?: number
+  id?: undefined
+}
+
+export type WorkerSpec = SeatSpec | RoleSpec
+
+export interface PrimaryHub<C extends Contract = import('./contract.js').UntypedContract> extends Hub<C> {
+  /** Adds workers; resolves when they are ready, rejects (and leaves nothing behind) when one cannot start. */
+  fork(spec: WorkerSpec): Promise<readonly Member[]>
+  /** Stops a worker for good: it finishes its tasks within `gracePeriod`, then it is killed. */
+  stop(id: string | number): Promise<void>
+  /** Stops a worker and starts it again, also one that was stopped or has given up; resolves when the new one is ready. */
+  restart(id: string | number): Promise<void>
+}
+
+export type WorkerHub<C extends Contract = import('./contract.js').UntypedContract> = Hub<C>
