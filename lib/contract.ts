@@ -48,8 +48,13 @@ export type TaskArgs<C extends Contract, T extends TaskName<C>> = Signature<
 >['args'] extends infer A extends readonly unknown[]
   ? A extends readonly [unknown?]
     ? A
-    : [input: never, problem: 'A task takes exactly one input: put the arguments into one object']
+    : [input: OneInputOnly, problem: OneInputOnly]
   : never
+
+/** Stands where the input of a task with several would. Nothing fits it, so that the compiler shows its sentence. */
+export interface OneInputOnly {
+  readonly 'A task takes exactly one input: put the arguments into one object': never
+}
 
 /** What the handler of a task receives. */
 export type TaskInput<C extends Contract, T extends TaskName<C>> = TaskArgs<C, T>[0]

@@ -133,15 +133,24 @@ export interface LifecycleEvents {
   reload: (member: Member, info: { phase: string }) => void
 }
 
-/** A typed emitter: the part of `EventEmitter` that a subscriber needs, and `events.once` and `events.on` with it. */
+/** A typed emitter, which `events.once` and `events.on` take as well. */
 export interface Lifecycle {
   on<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
   once<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
   off<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
   addListener<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
+  prependListener<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
+  prependOnceListener<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
   removeListener<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
   removeAllListeners<E extends keyof LifecycleEvents>(event?: E): this
+  /** There for `events.once` and `events.on`, which want a whole emitter. Only the hub tells: nothing fits. */
+  emit(event: never): boolean
+  eventNames(): (keyof LifecycleEvents | string | symbol)[]
+  rawListeners<E extends keyof LifecycleEvents>(event: E): LifecycleEvents[E][]
+  listeners<E extends keyof LifecycleEvents>(event: E): LifecycleEvents[E][]
   listenerCount<E extends keyof LifecycleEvents>(event: E): number
+  getMaxListeners(): number
+  setMaxListeners(count: number): this
 }
 
 type AllEvents<C extends Contract> = EventsOf<C> & Omit<LocalEvents, keyof EventsOf<C>>
@@ -158,6 +167,18 @@ export interface Hub<C extends Contract = import('./contract.js').UntypedContrac
   /** Everybody on the hub, this member included. */
   readonly members: readonly Member[]
   readonly lifecycle: Lifecycle
+
+  /**
+   * Never fits a call. It is here for event maps with an `error`, which a hub keeps local and typed-emitter does not:
+   * with it a hub of such a map is assignable to its emitter, too. Before the other, whose complaints are shown.
+   */
+  emit<E extends keyof EventsOf<C>>(event: E, local: never, ...args: never[]): boolean
+  /**
+   * Sends an event to every member, this one included. Returns false when a queue towards one of them is over its mark:
+   * the event was accepted, but slow down, and await `hub.drained()`.
+   * @throws {HubError} `ERR_HUB_PAYLOAD`, `ERR_HUB_CLOSED`
+   */
+  emit<E extends EventName<C>>(event: E, ...args: EventArgs<C, E>): boolean
 
   on<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
   once<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this

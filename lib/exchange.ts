@@ -1,0 +1,269 @@
+import { type AddressedMember, PROTOCOL, type Settings, type ToHub, type ToMember } from './relay/control.js'
+import { Directory } from './relay/directory.js'
+import type { Peer } from './relay/peer.js'
+import type { Place } from './relay/place.js'
+import { Switchboard } from './relay/switchboard.js'
+import { Dispatcher } from './tasks/dispatcher.js'
+import type { Exit, LifecycleEvents, LinkStats, MemberState } from './types.js'
+import { VERSION } from './version.js'
+import type { Batch } from './wire/batch.js'
+import { controlFrame, eventName, Kind, readKind } from './wire/frame.js'
+import type { Transport } from './wire/transport.js'
+
+export interface ExchangeOptions extends Settings {
+  slowAfter: number
+  maxHeldBytes: number
+  maxQueuedTasks: number
+}
+
+export interface ExchangeHooks {
+  /** A member declared itself ready. Returns whether it may be: a seat that is being stopped no longer can. */
+  ready(peer: Peer): boolean
+  /** A member left, and its process goes on without the hub. */
+  left(peer: Peer): void
+}
+
+/**
+ * The hub's own half of every conversation: who joins, who is ready, what they listen to and serve, and what is told to
+ * all. Knows links and places, no processes.
+ */
+export class Exchange {
+  readonly directory: Directory
+  readonly dispatcher: Dispatcher
+  readonly #switchboard: Switchboard
+  readonly #options: ExchangeOptions
+  readonly #hooks: ExchangeHooks
+
+  constructor(options: ExchangeOptions, hooks: ExchangeHooks) {
+    this.#options = options
+    this.#hooks = hooks
+    this.directory = new Directory({
+      ...options,
+      onPressure: (place, producer, on) => this.tell(producer, { t: 'pressure', address: place.address, on }),
+      onSlow: (peer) => this.lifecycle('slow', peer.place, { queuedBytes: peer.queuedBytes }),
+    })
+    this.dispatcher = new Dispatcher(this.directory, options)
+    this.#switchboard = new Switchboard(this.directory, this.dispatcher, (peer, body) => this.#control(peer, body))
+  }
+
+  addPlace(id: string, role: string | undefined): Place {
+    const place = this.directory.addPlace(id, role)
+    this.#announce(place)
+    return place
+  }
+
+  removePlace(place: Place): void {
+    this.#abandonHold(place)
+    this.directory.removePlace(place)
+    this.dispatcher.forgetPlace(place)
+    this.dispatcher.settle()
+    this.#tellAll({ t: 'removed', id: place.id })
+  }
+
+  /** A process takes the seat; it will say hello. */
+  enter(place: Place, incarnation: number, transport: Transport): Peer {
+    const peer = this.directory.enter(place, incarnation, transport)
+    this.dispatcher.enter(peer)
+    return peer
+  }
+
+  /** Frames that came from a member. Garbage is counted and costs its sender a warning, nobody else anything. */
+  receive(peer: Peer, batch: () => Batch | undefined): void {
+    try {
+      const received = batch()
+      if (received) this.#switchboard.receive(peer, received)
+    } catch (error) {
+      if (peer.protocolErrors++ > 0) return
+      const { id } = peer.place
+      process.emitWarning(`Hubwire: member "${id}" sent what the hub cannot read: ${(error as Error).message}`, {
+        code: 'ERR_HUB_PROTOCOL',
+      })
+    }
+  }
+
+  /** The seat's state as its supervisor sees it. */
+  update(place: Place, state: MemberState, pid: number | undefined): void {
+    place.state = state
+    place.pid = pid
+    this.directory.version++
+    if (state === 'stopping' && place.peer) this.shut(place.peer)
+    this.#announce(place)
+    if (state === 'ready') this.lifecycle('join', place, undefined)
+    if (state === 'stopped' || state === 'given-up') {
+      this.#abandonHold(place)
+      this.dispatcher.settle()
+    }
+  }
+
+  /** The process is gone. */
+  leave(peer: Peer, exit: Exit): void {
+    const { place } = peer
+    place.lastExit = exit
+    this.directory.leave(peer)
+    this.dispatcher.leave(peer)
+    place.pressure.relieve()
+    if (peer.opened) this.lifecycle('leave', place, exit)
+  }
+
+  /** Nothing new goes to this member: what is for its seat waits for the next, or is answered when there is none. */
+  shut(peer: Peer): void {
+    if (!peer.ready) return
+    peer.ready = false
+    this.directory.version++
+    this.dispatcher.closed(peer)
+    peer.place.pressure.relieve()
+  }
+
+  lifecycle<E extends keyof LifecycleEvents>(event: E, place: Place, info: Parameters<LifecycleEvents[E]>[1]): void {
+    this.#tellAll({ t: 'lifecycle', event, member: place.snapshot(), info })
+  }
+
+  tell(peer: Peer, message: ToMember): void {
+    peer.tell(controlFrame(JSON.stringify(message)))
+  }
+
+  stats(): LinkStats[] {
+    return [...this.directory.places].map((place): LinkStats => {
+      const { peer, hold } = place
+      return {
+        id: place.id,
+        incarnation: place.incarnation,
+        state: place.state,
+        queuedBytes: (peer?.queuedBytes ?? 0) + hold.bytes,
+        held: hold.frames,
+        queuedTasks: this.dispatcher.queuedFor(place),
+        runningTasks: peer ? this.dispatcher.outstanding(peer) : 0,
+        droppedEvents: place.droppedEvents + hold.droppedEvents + (peer?.droppedEvents ?? 0),
+        protocolErrors: peer?.protocolErrors ?? 0,
+        slow: peer?.slow ?? false,
+      }
+    })
+  }
+
+  #control(peer: Peer, body: string): void {
+    const message = JSON.parse(body) as ToHub
+    switch (message.t) {
+      case 'hello':
+        this.#welcome(peer, message.protocol, message.version)
+        break
+      case 'listen':
+        peer.registrations.listen(message.name, message.on)
+        this.directory.version++
+        break
+      case 'any':
+        peer.registrations.any = message.on
+        this.directory.version++
+        break
+      case 'handle':
+        this.dispatcher.handle(peer, message.name, message.concurrency ?? Number.POSITIVE_INFINITY)
+        break
+      case 'unhandle':
+        this.dispatcher.unhandle(peer, message.name)
+        break
+      case 'ready':
+        this.#open(peer)
+        break
+      case 'drained':
+        this.#drained(peer, message.n, message.to)
+        break
+      case 'leave':
+        this.shut(peer)
+        this.tell(peer, { t: 'left' })
+        this.#hooks.left(peer)
+        break
+      case 'pong':
+        break
+      default:
+        peer.protocolErrors++
+    }
+  }
+
+  #welcome(peer: Peer, protocol: number, version: string): void {
+    const { id, role } = peer.place
+    if (protocol !== PROTOCOL) {
+      this.tell(peer, {
+        t: 'refused',
+        message:
+          `joinHub() in "${id}": it is hubwire ${version}, the primary is ${VERSION}, and they do not speak the same ` +
+          'protocol. Install one version for both, and restart the primary.',
+      })
+      return
+    }
+    if (version !== VERSION) {
+      process.emitWarning(
+        `Hubwire: worker "${id}" is hubwire ${version}, the primary is ${VERSION}. Restart the primary.`,
+      )
+    }
+    peer.joined = true
+    const { timeout, highWaterMark, maxQueueBytes, gracePeriod } = this.#options
+    this.tell(peer, {
+      t: 'welcome',
+      id,
+      role,
+      incarnation: peer.incarnation,
+      members: [...this.directory.places].map(addressed),
+      roles: [...this.directory.roles].map(({ name, address }) => [name, address]),
+      settings: { timeout, highWaterMark, maxQueueBytes, gracePeriod },
+    })
+  }
+
+  /** The member is ready: what waited for it is matched against what it really listens to and serves. */
+  #open(peer: Peer): void {
+    if (peer.ready || !peer.joined || !this.#hooks.ready(peer)) return
+    const { place } = peer
+    peer.ready = true
+    peer.opened = true
+    place.known = peer.registrations
+    this.directory.version++
+    this.dispatcher.opened(peer)
+    place.hold.release((sender, text, at, length, attachment) => {
+      const frame = text.substring(at, at + length)
+      const attached = attachment ? [attachment] : []
+      if (readKind(text, at) === Kind.Request) {
+        for (const outlet of this.dispatcher.resume(sender, text, at, length, attachment)) {
+          outlet.deliver(sender, frame, attached)
+        }
+      } else if (peer.registrations.listens(eventName(text, at))) {
+        peer.deliver(sender, frame, attached)
+      } else {
+        place.droppedEvents++
+      }
+    })
+    place.pressure.relieve()
+    this.dispatcher.pumpAll(peer)
+  }
+
+  /** Nobody will come for what was held. */
+  #abandonHold(place: Place): void {
+    place.hold.release((sender, text, at) => {
+      if (readKind(text, at) === Kind.Request) this.dispatcher.refuseHeld(sender, text, at)
+      else place.droppedEvents++
+    })
+    place.pressure.relieve()
+  }
+
+  async #drained(peer: Peer, n: number, to: readonly number[]): Promise<void> {
+    const places = [...this.directory.places].filter((place) => to.length === 0 || this.#isAmong(place, to))
+    await Promise.all(places.map((place) => place.pressure.under()))
+    this.tell(peer, { t: 'drained', n })
+  }
+
+  #isAmong(place: Place, addresses: readonly number[]): boolean {
+    const role = place.role === undefined ? undefined : this.directory.role(place.role)
+    return addresses.includes(place.address) || (role !== undefined && addresses.includes(role.address))
+  }
+
+  #announce(place: Place): void {
+    const role = place.role === undefined ? undefined : this.directory.role(place.role)
+    this.#tellAll({ t: 'member', member: addressed(place), role: role && [role.name, role.address] })
+  }
+
+  #tellAll(message: ToMember): void {
+    const frame = controlFrame(JSON.stringify(message))
+    for (const { peer } of this.directory.places) if (peer?.joined) peer.tell(frame)
+  }
+}
+
+function addressed(place: Place): AddressedMember {
+  return { ...place.snapshot(), address: place.address }
+}

@@ -1,0 +1,303 @@
+import cluster from 'node:cluster'
+import type { Contract, UntypedContract } from './contract.js'
+import { invalid } from './errors.js'
+import { Exchange, type ExchangeOptions } from './exchange.js'
+import { Member } from './member.js'
+import type { Peer } from './relay/peer.js'
+import { type Schemas, Validator } from './schema.js'
+import { checkDuration, checkNumber } from './supervisor/checks.js'
+import {
+  checkOptions,
+  normaliseId,
+  type ResolvedSeat,
+  resolveSeats,
+  SUPERVISION_OPTIONS,
+} from './supervisor/options.js'
+import type { WorkerProcess } from './supervisor/process.js'
+import { installSignals, type StopSignal } from './supervisor/signals.js'
+import { Supervisor } from './supervisor/supervisor.js'
+import type { HubStats, Member as MemberInfo, PrimaryHub, SupervisionOptions, WorkerSpec } from './types.js'
+import { fromMessage } from './wire/batch.js'
+import { IpcTransport, LocalTransport } from './wire/transport.js'
+
+export interface HubOptions<C extends Contract = UntypedContract> extends SupervisionOptions {
+  /** The workers to fork and to look after. None makes the primary a complete hub alone. @default [] */
+  workers?: readonly WorkerSpec[]
+  /** Validators of payloads, for those who want them. */
+  schemas?: Schemas<C>
+  /** How long a call waits for its answer unless it says otherwise, in milliseconds. @default 30000 */
+  timeout?: number
+  /** Bytes queued towards a member above which `emit` returns false. @default 1048576 */
+  highWaterMark?: number
+  /** Bytes queued towards a member above which it is slow at once, and takes no more tasks. @default 67108864 */
+  maxQueueBytes?: number
+  /** Bytes held for a seat that starts or restarts; beyond, events are dropped, oldest first. @default 16777216 */
+  maxHeldBytes?: number
+  /** Tasks that may wait in the hub for a handler with room; beyond, they are refused. @default 10000 */
+  maxQueuedTasks?: number
+  /** How long a link may stay over its mark before it is slow, in milliseconds. @default 1000 */
+  slowAfter?: number
+  /** Stop everything in order at SIGINT and SIGTERM, and exit. @default true */
+  signals?: boolean
+  /** `manual`: the primary takes no messages before it calls `hub.ready()`. @default 'auto' */
+  ready?: 'auto' | 'manual'
+}
+
+const OWN_OPTIONS: readonly (keyof HubOptions)[] = [
+  'workers',
+  'schemas',
+  'timeout',
+  'highWaterMark',
+  'maxQueueBytes',
+  'maxHeldBytes',
+  'maxQueuedTasks',
+  'slowAfter',
+  'signals',
+  'ready',
+]
+
+/** One process is one hub. */
+let running: Primary | undefined
+
+/**
+ * Makes this process the hub: forks the workers, looks after them, and relays between them. Resolves when every worker
+ * is ready.
+ * @throws {HubError} `ERR_INVALID_ARG_VALUE`; `ERR_HUB_MEMBER_EXITED` and `ERR_HUB_TIMEOUT` when a worker does not start
+ */
+export async function startHub<C extends Contract = UntypedContract>(
+  options: HubOptions<C> = {},
+): Promise<PrimaryHub<C>> {
+  if (!cluster.isPrimary) {
+    throw invalid('startHub() was called in a worker. It belongs into the primary; a worker calls joinHub().')
+  }
+  if (running) {
+    throw invalid('startHub() was called twice in this process. There is one hub: pass it on, or close it first.')
+  }
+  const hub = new Primary(readOptions(options))
+  running = hub
+  try {
+    await hub.start(options.workers ?? [])
+  } catch (error) {
+    await hub.abandon()
+    throw error
+  }
+  if (options.ready !== 'manual') setImmediate(() => hub.closed || hub.ready())
+  // Primary is typed for every contract; which one it is, only the types know.
+  return hub as unknown as PrimaryHub<C>
+}
+
+interface PrimaryOptions extends ExchangeOptions {
+  supervision: SupervisionOptions
+  validator: Validator
+  signals: boolean
+}
+
+function readOptions(options: HubOptions<Contract>): PrimaryOptions {
+  checkOptions(options, [...OWN_OPTIONS, ...SUPERVISION_OPTIONS], 'startHub()')
+  const { ready = 'auto', signals = true, timeout = 30_000 } = options
+  if (options.workers !== undefined && !Array.isArray(options.workers)) {
+    throw invalid('startHub(): workers must be a list, such as [{ role: "web", count: 2 }, { id: "mailer" }].')
+  }
+  if (ready !== 'auto' && ready !== 'manual') throw invalid("startHub(): ready must be 'auto' or 'manual'.")
+  if (typeof signals !== 'boolean') throw invalid('startHub(): signals must be true or false.')
+  if (typeof timeout !== 'number' || !(timeout > 0)) throw invalid('startHub(): timeout must be a positive number.')
+  const supervision = Object.fromEntries(
+    Object.entries(options).filter(([key]) => (SUPERVISION_OPTIONS as readonly string[]).includes(key)),
+  ) as SupervisionOptions
+  const bytes = (name: 'highWaterMark' | 'maxQueueBytes' | 'maxHeldBytes' | 'maxQueuedTasks', otherwise: number) =>
+    options[name] === undefined ? otherwise : checkNumber(options[name], 1, `startHub(): ${name}`)
+  return {
+    supervision,
+    validator: new Validator(options.schemas),
+    signals,
+    timeout,
+    highWaterMark: bytes('highWaterMark', 1 << 20),
+    maxQueueBytes: bytes('maxQueueBytes', 64 << 20),
+    maxHeldBytes: bytes('maxHeldBytes', 16 << 20),
+    maxQueuedTasks: bytes('maxQueuedTasks', 10_000),
+    slowAfter: options.slowAfter === undefined ? 1000 : checkDuration(options.slowAfter, 'startHub(): slowAfter'),
+    gracePeriod: supervision.gracePeriod ?? 10_000,
+  }
+}
+
+/** The primary as a member, with the exchange and the supervisor behind it. */
+class Primary extends Member {
+  readonly #options: PrimaryOptions
+  readonly #exchange: Exchange
+  readonly #supervisor: Supervisor
+  readonly #peers = new Map<WorkerProcess, Peer>()
+  readonly #self: Peer
+  #uninstallSignals: (() => void) | undefined
+  #closing: Promise<void> | undefined
+  #clean = true
+
+  constructor(options: PrimaryOptions) {
+    const exchange = new Exchange(options, {
+      ready: (peer) => this.#mayOpen(peer),
+      left: (peer) => this.#supervisor.left(peer.place.id, peer.incarnation),
+    })
+    const place = exchange.addPlace('primary', undefined)
+    const self = exchange.enter(place, 1, new LocalTransport((batch) => this.receive(batch)))
+    super({
+      transport: new LocalTransport((batch) => exchange.receive(self, () => batch)),
+      validator: options.validator,
+      onStop: () => {},
+    })
+    this.#options = options
+    this.#exchange = exchange
+    this.#self = self
+    exchange.update(place, 'starting', process.pid)
+    this.#supervisor = new Supervisor({
+      spawned: (seat, worker) => this.#spawned(seat.id, seat.incarnation, worker),
+      changed: (seat) => {
+        const seated = exchange.directory.place(seat.id)
+        if (seated) exchange.update(seated, seat.state, seat.pid)
+      },
+      exited: (_seat, worker, exit) => {
+        const peer = this.#peers.get(worker)
+        this.#peers.delete(worker)
+        if (peer) exchange.leave(peer, { code: exit.code, signal: exit.signal })
+      },
+      removed: (seat) => {
+        const seated = exchange.directory.place(seat.id)
+        if (seated) exchange.removePlace(seated)
+      },
+      requestStop: (seat) => {
+        const peer = exchange.directory.place(seat.id)?.peer
+        if (peer?.joined) exchange.tell(peer, { t: 'stop' })
+        // Before joinHub() nobody listens: the signal ends it as it ends any process.
+        else if (seat.pid !== undefined) this.#processOf(peer)?.kill('SIGTERM')
+      },
+      ping: (seat) => {
+        const peer = exchange.directory.place(seat.id)?.peer
+        if (peer) exchange.tell(peer, { t: 'ping' })
+      },
+      lifecycle: (event, seat, info) => {
+        const seated = exchange.directory.place(seat.id)
+        if (seated) exchange.lifecycle(event, seated, info)
+      },
+      exhausted: (name) => this.#exhausted(name),
+    })
+  }
+
+  async start(workers: readonly WorkerSpec[]): Promise<void> {
+    if (this.#options.signals) {
+      this.#uninstallSignals = installSignals({
+        onFirst: (signal) => this.#endAfter(signal),
+        onSecond: (signal) => this.#endNow(signal),
+      })
+    }
+    const seats = resolveSeats(workers, this.#options.supervision, new Set(['primary']))
+    await this.join()
+    await this.#add(seats)
+  }
+
+  /** A start that failed leaves nothing behind. */
+  async abandon(): Promise<void> {
+    await this.#supervisor.killAll()
+    this.#end()
+  }
+
+  async fork(spec: WorkerSpec): Promise<readonly MemberInfo[]> {
+    const taken = new Set([...this.#exchange.directory.places].map((place) => place.id))
+    const seats = resolveSeats([spec], this.#options.supervision, taken)
+    await this.#add(seats)
+    return seats.flatMap(({ id }) => this.#exchange.directory.place(id)?.snapshot() ?? [])
+  }
+
+  async stop(id: string | number): Promise<void> {
+    await this.#supervisor.stop(normaliseId(id, 'hub.stop()'))
+    await this.sync()
+  }
+
+  async restart(id: string | number): Promise<void> {
+    await this.#supervisor.restart(normaliseId(id, 'hub.restart()'))
+    await this.sync()
+  }
+
+  override stats(): HubStats {
+    return { ...super.stats(), links: this.#exchange.stats() }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    // Accepted tasks are answered while everybody is still there; whoever keeps adding some cannot keep the hub open.
+    let timer: NodeJS.Timeout | undefined
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#options.gracePeriod)
+    })
+    await Promise.race([this.#exchange.dispatcher.idle(), patience])
+    clearTimeout(timer)
+    this.#clean = await this.#supervisor.close()
+    await this.drain()
+    this.#end()
+  }
+
+  #end(): void {
+    this.#uninstallSignals?.()
+    this.finish()
+    this.#exchange.leave(this.#self, { code: null, signal: null })
+    if (running === this) running = undefined
+  }
+
+  async #add(seats: readonly ResolvedSeat[]): Promise<void> {
+    // All seats are there before the first process is: what is sent to one that starts later waits for it.
+    for (const seat of seats) this.#exchange.addPlace(seat.id, seat.role)
+    await this.#supervisor.add(seats)
+    await this.sync()
+  }
+
+  #spawned(id: string, incarnation: number, worker: WorkerProcess): void {
+    const place = this.#exchange.directory.place(id)
+    if (!place) throw new Error(`Seat "${id}" has no place`)
+    const peer = this.#exchange.enter(place, incarnation, new IpcTransport(worker.send.bind(worker)))
+    this.#peers.set(worker, peer)
+    worker.onmessage = (message) => {
+      this.#supervisor.sawLife(id, incarnation)
+      this.#exchange.receive(peer, () => fromMessage(message))
+    }
+  }
+
+  #mayOpen(peer: Peer): boolean {
+    const { place, incarnation } = peer
+    if (peer === this.#self) {
+      queueMicrotask(() => this.#exchange.update(place, 'ready', process.pid))
+      return true
+    }
+    const seat = this.#supervisor.seat(place.id)
+    if (seat?.state !== 'starting' || seat.incarnation !== incarnation) return false
+    // After what was held has been released: whoever hears of it finds the member open.
+    queueMicrotask(() => this.#supervisor.markReady(place.id, incarnation))
+    return true
+  }
+
+  #processOf(peer: Peer | undefined): WorkerProcess | undefined {
+    for (const [worker, seated] of this.#peers) if (seated === peer) return worker
+    return undefined
+  }
+
+  /** Nobody serves a role any more. Like an `error` event, it ends the process unless somebody listens. */
+  #exhausted(name: string): void {
+    setImmediate(() => {
+      if (this.lifecycle.listenerCount('give-up') > 0 || this.#closing) return
+      console.error(
+        `Hubwire: every worker of "${name}" failed too often and was given up. The hub ends. ` +
+          "To go on without them, listen to hub.lifecycle 'give-up'.",
+      )
+      this.close().finally(() => process.exit(process.exitCode || 1))
+    })
+  }
+
+  #endAfter(_signal: StopSignal): void {
+    this.close().finally(() => process.exit(process.exitCode ?? (this.#clean ? 0 : 1)))
+  }
+
+  #endNow(signal: StopSignal): void {
+    this.#supervisor.killAll()
+    process.exit(signal === 'SIGINT' ? 130 : 143)
+  }
+}

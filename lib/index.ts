@@ -1,0 +1,45 @@
+export type {
+  Contract,
+  EventArgs,
+  EventName,
+  EventsOf,
+  TaskArgs,
+  TaskInput,
+  TaskName,
+  TaskOutput,
+  TasksOf,
+  UntypedContract,
+} from './contract.js'
+export { HubError, type HubErrorCode } from './errors.js'
+export { type HubOptions, startHub } from './hub.js'
+export type { Schemas, StandardSchema } from './schema.js'
+export type {
+  AnyListener,
+  Caller,
+  Exit,
+  Gathered,
+  HandleOptions,
+  Hub,
+  HubStats,
+  Lifecycle,
+  LifecycleEvents,
+  LinkStats,
+  Member,
+  MemberState,
+  MembersTarget,
+  MemberTarget,
+  PrimaryHub,
+  RestartKind,
+  RoleSpec,
+  RoleTarget,
+  SeatSpec,
+  Sender,
+  SupervisionOptions,
+  Target,
+  TaskContext,
+  TaskHandler,
+  WorkerHub,
+  WorkerSpec,
+} from './types.js'
+export { isHubMessage } from './wire/batch.js'
+export { type JoinOptions, joinHub } from './worker.js'

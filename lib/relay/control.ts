@@ -1,0 +1,58 @@
+import type { Exit, LifecycleEvents, Member } from '../types.js'
+
+/** The wire's version. Both ends must speak the same. */
+export const PROTOCOL = 1
+
+/** What a member tells the hub, as the JSON body of a Control frame. Never on a hot path. */
+export type ToHub =
+  | { t: 'hello'; protocol: number; version: string }
+  | { t: 'listen'; name: string; on: boolean }
+  /** A listener for all events came or went. */
+  | { t: 'any'; on: boolean }
+  /** `concurrency` null: no limit. */
+  | { t: 'handle'; name: string; concurrency: number | null }
+  | { t: 'unhandle'; name: string }
+  | { t: 'ready' }
+  /** Asks to be told when the queues towards these seats and roles, or all if there are none, are under their mark. */
+  | { t: 'drained'; n: number; to: number[] }
+  | { t: 'pong' }
+  /** The member's process stays, but takes no more part. */
+  | { t: 'leave' }
+
+export interface AddressedMember extends Member {
+  readonly address: number
+}
+
+/** What the hub tells a member. */
+export type ToMember =
+  | {
+      t: 'welcome'
+      id: string
+      role: string | undefined
+      incarnation: number
+      members: AddressedMember[]
+      roles: [name: string, address: number][]
+      settings: Settings
+    }
+  /** The hub does not take this process. */
+  | { t: 'refused'; message: string }
+  | { t: 'member'; member: AddressedMember; role: [name: string, address: number] | undefined }
+  | { t: 'removed'; id: string }
+  | { t: 'lifecycle'; event: keyof LifecycleEvents; member: Member; info: unknown }
+  /** A queue towards that address is over its mark, or no longer. */
+  | { t: 'pressure'; address: number; on: boolean }
+  | { t: 'drained'; n: number }
+  | { t: 'ping' }
+  /** Finish your work and end. */
+  | { t: 'stop' }
+  | { t: 'left' }
+
+/** What all members of a hub share. */
+export interface Settings {
+  timeout: number
+  highWaterMark: number
+  maxQueueBytes: number
+  gracePeriod: number
+}
+
+export type { Exit }

@@ -1,0 +1,80 @@
+import { type Batch, flatten, MARKER, readBatch, withoutEvents } from '../wire/batch.js'
+import type { Peer } from './peer.js'
+
+interface Held {
+  readonly sender: Peer
+  readonly batch: Batch
+}
+
+/** What waits for a seat that is not ready: frames in the order they came, with their senders, bounded in bytes. */
+export class Hold {
+  #held: Held[] = []
+  #bytes = 0
+  #frames = 0
+  readonly #maxBytes: number
+  droppedEvents = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get frames(): number {
+    return this.#frames
+  }
+
+  /** Whether it takes no more tasks. */
+  get full(): boolean {
+    return this.#bytes >= this.#maxBytes
+  }
+
+  add(sender: Peer, frames: string, attachments: readonly Uint8Array[]): void {
+    // What waits must own its memory: the pieces are slices of the batch that brought them.
+    const batch = { text: flatten(MARKER + frames), attachments: attachments.map((bytes) => bytes.slice()) }
+    this.#held.push({ sender, batch })
+    this.#count(batch, 1)
+    if (this.#bytes > this.#maxBytes) this.#dropEvents()
+  }
+
+  /** Empties the hold, frame by frame. */
+  release(
+    visit: (sender: Peer, text: string, at: number, length: number, attachment: Uint8Array | undefined) => void,
+  ): void {
+    const held = this.#held
+    this.#held = []
+    this.#bytes = 0
+    this.#frames = 0
+    for (const { sender, batch } of held) {
+      readBatch(batch, (text, at, length, attachment) => visit(sender, text, at, length, attachment))
+    }
+  }
+
+  /** Oldest first, until a quarter is free again: making room for each newcomer alone would go over all of it each time. */
+  #dropEvents(): void {
+    const kept: Held[] = []
+    for (const held of this.#held) {
+      if (this.#bytes <= this.#maxBytes * 0.75) {
+        kept.push(held)
+        continue
+      }
+      this.#count(held.batch, -1)
+      const { batch, dropped } = withoutEvents(held.batch)
+      this.droppedEvents += dropped
+      if (batch.text.length === MARKER.length) continue
+      this.#count(batch, 1)
+      kept.push({ sender: held.sender, batch })
+    }
+    this.#held = kept
+  }
+
+  #count(batch: Batch, sign: 1 | -1): void {
+    this.#bytes += sign * (batch.text.length - MARKER.length)
+    for (const attachment of batch.attachments) this.#bytes += sign * attachment.byteLength
+    readBatch(batch, () => {
+      this.#frames += sign
+    })
+  }
+}

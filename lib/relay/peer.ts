@@ -1,0 +1,129 @@
+import { senderFrame } from '../wire/frame.js'
+import { Link } from '../wire/link.js'
+import type { Transport } from '../wire/transport.js'
+import { Registrations } from './interest.js'
+import type { Place } from './place.js'
+
+/** Where frames can be delivered: a seat, whoever sits there, or one incarnation. */
+export interface Outlet {
+  deliver(sender: Peer, frames: string, attachments: readonly Uint8Array[]): void
+}
+
+export interface PeerOptions {
+  highWaterMark: number
+  /** A link above it is slow at once. */
+  maxQueueBytes: number
+  /** How long a link may stay over its mark before it is slow, in milliseconds. */
+  slowAfter: number
+  onSlow(peer: Peer): void
+}
+
+/** One incarnation of a seat as the hub sees it: its link, and what it has told. */
+export class Peer implements Outlet {
+  readonly place: Place
+  readonly incarnation: number
+  readonly address: number
+  /** The route that leads to this incarnation alone. One array, so that runs of frames can be told by identity. */
+  readonly only: readonly Outlet[] = [this]
+  readonly registrations = new Registrations()
+  /** Routes of this peer's events, by head; valid for one version of the directory. */
+  readonly routes = new Map<string, readonly Outlet[]>()
+  routesVersion = -1
+  joined = false
+  /** Has been ready: others have been told that it joined. */
+  opened = false
+  ready = false
+  gone = false
+  slow = false
+  droppedEvents = 0
+  protocolErrors = 0
+  readonly #link: Link
+  readonly #options: PeerOptions
+  readonly #senderFrame: string
+  #lastSender: Peer | undefined
+  #slowTimer: NodeJS.Timeout | undefined
+
+  constructor(place: Place, incarnation: number, address: number, transport: Transport, options: PeerOptions) {
+    this.place = place
+    this.incarnation = incarnation
+    this.address = address
+    this.#options = options
+    this.#senderFrame = senderFrame(address, incarnation, place.id, place.role)
+    this.#link = new Link(transport, {
+      highWaterMark: options.highWaterMark,
+      onOver: () => {
+        this.#slowTimer = setTimeout(() => this.#becomeSlow(), options.slowAfter).unref()
+      },
+      onDrain: () => {
+        clearTimeout(this.#slowTimer)
+        this.slow = false
+        this.place.pressure.relieve()
+      },
+    })
+  }
+
+  get queuedBytes(): number {
+    return this.#link.queuedBytes
+  }
+
+  /** Whether producers should wait. A slow link holds nobody back. */
+  get over(): boolean {
+    return this.#link.over && !this.slow
+  }
+
+  /** Whether a further task would only add to a queue that is at its bound. */
+  get full(): boolean {
+    return this.#link.queuedBytes > this.#options.maxQueueBytes
+  }
+
+  deliver(sender: Peer, frames: string, attachments: readonly Uint8Array[]): void {
+    if (this.gone) return
+    // Every batch names its senders anew: batches can then be dropped or thinned out without regard to each other.
+    if (sender !== this.#lastSender || this.#link.atBatchStart) {
+      this.#lastSender = sender
+      this.#link.write(sender.#senderFrame + frames, attachments)
+    } else {
+      this.#link.write(frames, attachments)
+    }
+    if (this.#link.over) this.#hold(sender)
+  }
+
+  /** Frames of the hub itself: they have no sender. */
+  tell(frames: string): void {
+    if (this.gone) return
+    if (this.#link.atBatchStart) this.#lastSender = undefined
+    this.#link.write(frames)
+  }
+
+  /** Resolves when nothing waits for this peer any more. */
+  idle(): Promise<void> {
+    return this.#link.idle()
+  }
+
+  /** The process is gone: nothing is delivered any more. */
+  leave(): void {
+    this.gone = true
+    this.ready = false
+    clearTimeout(this.#slowTimer)
+  }
+
+  #hold(sender: Peer): void {
+    if (!this.slow && this.#link.queuedBytes > this.#options.maxQueueBytes) this.#becomeSlow()
+    if (this.slow) this.#drop()
+    else this.place.pressure.press(sender)
+  }
+
+  #becomeSlow(): void {
+    if (this.slow || this.gone) return
+    clearTimeout(this.#slowTimer)
+    this.slow = true
+    this.place.pressure.relieve()
+    this.#options.onSlow(this)
+    this.#drop()
+  }
+
+  #drop(): void {
+    const { highWaterMark } = this.#options
+    if (this.#link.queuedBytes > highWaterMark) this.droppedEvents += this.#link.dropEvents(highWaterMark)
+  }
+}

@@ -1,0 +1,73 @@
+import type { Exit, Member, MemberState } from '../types.js'
+import { Hold } from './hold.js'
+import type { Registrations } from './interest.js'
+import type { Outlet, Peer } from './peer.js'
+import { Pressure } from './pressure.js'
+
+export interface PlaceOptions {
+  highWaterMark: number
+  maxHeldBytes: number
+  /** Tells a producer about the pressure on this place. */
+  onPressure(place: Place, producer: Peer, on: boolean): void
+}
+
+/** A seat as the hub routes to it, whoever sits there. */
+export class Place implements Outlet {
+  readonly id: string
+  readonly role: string | undefined
+  readonly address: number
+  readonly only: readonly Outlet[] = [this]
+  readonly hold: Hold
+  readonly pressure: Pressure
+  state: MemberState = 'starting'
+  incarnation = 0
+  pid: number | undefined
+  /** Who sits here now, ready or not. */
+  peer: Peer | undefined
+  /** What the last ready incarnation listened to; undefined when there was none yet. */
+  known: Registrations | undefined
+  lastExit: Exit | undefined
+  /** Held events that nobody listens to any more. */
+  droppedEvents = 0
+  readonly #highWaterMark: number
+
+  constructor(id: string, role: string | undefined, address: number, options: PlaceOptions) {
+    this.id = id
+    this.role = role
+    this.address = address
+    this.hold = new Hold(options.maxHeldBytes)
+    this.#highWaterMark = options.highWaterMark
+    this.pressure = new Pressure(
+      () => (this.peer?.ready ? this.peer.over : this.hold.bytes > this.#highWaterMark),
+      (producer, on) => options.onPressure(this, producer, on),
+    )
+  }
+
+  get ready(): boolean {
+    return this.peer?.ready === true
+  }
+
+  /** Not ready, but will be: what is sent here waits. */
+  get holds(): boolean {
+    return !this.ready && this.state !== 'stopped' && this.state !== 'given-up'
+  }
+
+  /** Whether an event of this name should go here. Before the first incarnation is ready nobody knows, so it should. */
+  accepts(name: string): boolean {
+    if (this.peer?.ready) return this.peer.registrations.listens(name)
+    return this.holds && (this.known === undefined || this.known.listens(name))
+  }
+
+  deliver(sender: Peer, frames: string, attachments: readonly Uint8Array[]): void {
+    if (this.peer?.ready) {
+      this.peer.deliver(sender, frames, attachments)
+    } else if (this.holds) {
+      this.hold.add(sender, frames, attachments)
+      if (this.hold.bytes > this.#highWaterMark) this.pressure.press(sender)
+    }
+  }
+
+  snapshot(): Member {
+    return { id: this.id, role: this.role, pid: this.pid, incarnation: this.incarnation, state: this.state }
+  }
+}

@@ -1,0 +1,155 @@
+import { type Batch, MARKER, malformed, NO_ATTACHMENTS } from '../wire/batch.js'
+import {
+  Address,
+  ATTACHED,
+  eventBody,
+  eventName,
+  isWellFormed,
+  Kind,
+  readAddress,
+  readKind,
+  readLength,
+  sameEventHead,
+} from '../wire/frame.js'
+import { type Directory, Role } from './directory.js'
+import type { Outlet, Peer } from './peer.js'
+import { Place } from './place.js'
+
+export const NOWHERE: readonly Outlet[] = []
+
+/** More heads than this, and an application makes up names as it goes: the cache starts anew. */
+const MAX_CACHED_ROUTES = 1024
+
+/** What the switchboard leaves to the tasks' own room. Each returns where the frame goes as it is. */
+export interface TaskRelay {
+  request(from: Peer, text: string, at: number, length: number, attachment: Uint8Array | undefined): readonly Outlet[]
+  answer(from: Peer, text: string, at: number): readonly Outlet[]
+  cancel(from: Peer, text: string, at: number): readonly Outlet[]
+}
+
+/**
+ * Frames in, frames out. It reads headers and no bodies, and cuts out of a batch the longest runs of frames that go the
+ * same way: a producer's thousand events to one seat are one slice of its batch.
+ */
+export class Switchboard {
+  readonly #directory: Directory
+  readonly #tasks: TaskRelay
+  readonly #onControl: (from: Peer, body: string) => void
+
+  constructor(directory: Directory, tasks: TaskRelay, onControl: (from: Peer, body: string) => void) {
+    this.#directory = directory
+    this.#tasks = tasks
+    this.#onControl = onControl
+  }
+
+  /** @throws {HubError} `ERR_HUB_PROTOCOL` when the batch is malformed; what stood before has been relayed */
+  receive(from: Peer, batch: Batch): void {
+    const { text, attachments } = batch
+    let runTo = NOWHERE
+    let runStart = 0
+    let runAttached = 0
+    let attached = 0
+    let lastEvent = -1
+    let at = MARKER.length
+    try {
+      while (at < text.length) {
+        const length = readLength(text, at)
+        if (!isWellFormed(text, at, length)) throw malformed(at)
+        const hasAttachment = (text.charCodeAt(at + 4) & ATTACHED) !== 0
+        if (hasAttachment && attached === attachments.length) throw malformed(at)
+        let to: readonly Outlet[]
+        switch (readKind(text, at)) {
+          case Kind.Event:
+            // Frames that differ in their bodies alone go the same way: the usual case costs no look-up.
+            to = lastEvent >= 0 && sameEventHead(text, lastEvent, at) ? runTo : this.#route(from, text, at)
+            lastEvent = at
+            break
+          case Kind.Request:
+            to = this.#tasks.request(from, text, at, length, hasAttachment ? attachments[attached] : undefined)
+            lastEvent = -1
+            break
+          case Kind.Response:
+          case Kind.Failure:
+          case Kind.Refusal:
+            to = this.#tasks.answer(from, text, at)
+            lastEvent = -1
+            break
+          case Kind.Cancel:
+            to = this.#tasks.cancel(from, text, at)
+            lastEvent = -1
+            break
+          case Kind.Control:
+            // What the hub does for a member comes after what that member sent before.
+            this.#forward(from, runTo, text.substring(runStart, at), attachments, runAttached, attached)
+            runTo = NOWHERE
+            runStart = at
+            runAttached = attached
+            this.#onControl(from, text.substring(at + 8, at + length))
+            to = NOWHERE
+            lastEvent = -1
+            break
+          default:
+            throw malformed(at)
+        }
+        if (to !== runTo) {
+          this.#forward(from, runTo, text.substring(runStart, at), attachments, runAttached, attached)
+          runTo = to
+          runStart = at
+          runAttached = attached
+        }
+        if (hasAttachment) attached++
+        at += length
+      }
+    } finally {
+      this.#forward(from, runTo, text.substring(runStart, at), attachments, runAttached, attached)
+    }
+  }
+
+  #forward(
+    from: Peer,
+    to: readonly Outlet[],
+    frames: string,
+    attachments: readonly Uint8Array[],
+    first: number,
+    end: number,
+  ): void {
+    if (to.length === 0 || frames === '') return
+    const attached = first === end ? NO_ATTACHMENTS : attachments.slice(first, end)
+    for (const outlet of to) outlet.deliver(from, frames, attached)
+  }
+
+  #route(from: Peer, text: string, at: number): readonly Outlet[] {
+    if (from.routesVersion !== this.#directory.version || from.routes.size > MAX_CACHED_ROUTES) {
+      from.routes.clear()
+      from.routesVersion = this.#directory.version
+    }
+    const head = text.substring(at + 5, eventBody(text, at))
+    let route = from.routes.get(head)
+    if (!route) {
+      route = this.#resolve(from, readAddress(text, at), eventName(text, at))
+      from.routes.set(head, route)
+    }
+    return route
+  }
+
+  #resolve(from: Peer, address: number, name: string): readonly Outlet[] {
+    let candidates: Iterable<Place>
+    if (address === Address.Everybody || address === Address.Others) {
+      candidates = this.#directory.places
+    } else {
+      const entry = this.#directory.entry(address)
+      if (entry instanceof Place) candidates = [entry]
+      else if (entry instanceof Role) candidates = entry.places
+      else {
+        // A seat that was removed a moment ago, or an address that was never given out.
+        from.protocolErrors++
+        return NOWHERE
+      }
+    }
+    const to: Outlet[] = []
+    for (const place of candidates) {
+      if (place.accepts(name) && !(address === Address.Others && place === from.place)) to.push(place)
+    }
+    return to.length === 0 ? NOWHERE : to.length === 1 ? (to[0] as Place).only : to
+  }
+}

@@ -1,0 +1,92 @@
+import { invalid } from './errors.js'
+import { describe, EVERYBODY, parseTarget, type Recipients } from './roster.js'
+import type { CallOptions } from './tasks/pending.js'
+import type { Gathered, Target } from './types.js'
+import { MAX_RETRIES } from './wire/frame.js'
+
+/** What a scope needs of the member that made it. */
+export interface Messenger {
+  send(to: Recipients, event: string, args: unknown[]): boolean
+  call(to: Recipients, task: string, input: unknown, options: CallOptions): Promise<unknown>
+  /** The ids behind recipients. */
+  idsOf(to: Recipients): string[]
+}
+
+/**
+ * Recipients and operators together: what `hub.to(…)`, `hub.timeout(…)` and the like return. Immutable. Which of its
+ * methods make sense depends on the recipients; the types let the right ones through, and each checks at run time.
+ */
+export class Scope {
+  readonly #messenger: Messenger
+  readonly #to: Recipients
+  readonly #options: CallOptions
+
+  constructor(messenger: Messenger, to: Recipients, options: CallOptions) {
+    this.#messenger = messenger
+    this.#to = to
+    this.#options = options
+  }
+
+  to(target: Target): Scope {
+    return new Scope(this.#messenger, parseTarget(target), this.#options)
+  }
+
+  timeout(ms: number): Scope {
+    if (typeof ms !== 'number' || !(ms > 0)) {
+      throw invalid(`.timeout(${String(ms)}): give a positive number of milliseconds, or Infinity to wait for ever.`)
+    }
+    return new Scope(this.#messenger, this.#to, { ...this.#options, timeout: ms })
+  }
+
+  signal(signal: AbortSignal): Scope {
+    if (!(signal instanceof AbortSignal)) throw invalid('.signal(…): give an AbortSignal.')
+    return new Scope(this.#messenger, this.#to, { ...this.#options, signal })
+  }
+
+  retry(times: number): Scope {
+    if (!Number.isInteger(times) || times < 0 || times > MAX_RETRIES) {
+      throw invalid(`.retry(${String(times)}): give a whole number from 0 to ${MAX_RETRIES}.`)
+    }
+    return new Scope(this.#messenger, this.#to, { ...this.#options, retries: times })
+  }
+
+  emit(event: string, ...args: unknown[]): boolean {
+    return this.#messenger.send(this.#to, event, args)
+  }
+
+  // The calls are async functions, so that what is wrong with their arguments rejects, as all else that goes wrong.
+
+  async request(task: string, input?: unknown): Promise<unknown> {
+    if (this.#to.kind !== 'member') {
+      throw invalid(
+        `request(${JSON.stringify(task)}) to ${describe(this.#to)}: a request goes to one id, as in hub.to('mailer'). ` +
+          'Use delegate() for whichever member of a role is least busy, or gather() to ask each.',
+      )
+    }
+    return this.#messenger.call(this.#to, task, input, this.#options)
+  }
+
+  async delegate(task: string, input?: unknown): Promise<unknown> {
+    if (this.#to.kind !== 'role' && this.#to.kind !== 'everybody') {
+      throw invalid(
+        `delegate(${JSON.stringify(task)}) to ${describe(this.#to)}: the hub chooses who does a delegated task, ` +
+          'among all or within a role. Use request() for one id, or gather() to ask each.',
+      )
+    }
+    return this.#messenger.call(this.#to, task, input, this.#options)
+  }
+
+  async gather(task: string, input?: unknown): Promise<Gathered<unknown>[]> {
+    if (this.#to === EVERYBODY) throw invalid(`gather(${JSON.stringify(task)}): say whom to ask with hub.to(…).`)
+    return Promise.all(
+      this.#messenger.idsOf(this.#to).map(async (id): Promise<Gathered<unknown>> => {
+        try {
+          const to: Recipients = { kind: 'member', ids: [id], role: undefined }
+          return { id, status: 'fulfilled', value: await this.#messenger.call(to, task, input, this.#options) }
+        } catch (reason) {
+          return { id, status: 'rejected', reason: reason as Error }
+        }
+      }),
+    )
+  }
+}

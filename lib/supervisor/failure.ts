@@ -1,0 +1,34 @@
+import { HubError } from '../errors.js'
+import type { ResolvedSeat } from './options.js'
+import type { WorkerExit } from './process.js'
+
+/** The error for a worker that ended before it was ready. */
+export function startFailure(seat: ResolvedSeat, exit: WorkerExit, stderr: string, timedOut: boolean): HubError {
+  const who = `worker '${seat.id}' (${seat.exec})`
+  if (exit.message !== undefined) {
+    return new HubError(
+      'ERR_HUB_MEMBER_EXITED',
+      `${who} could not be started: ${exit.message}: look at its exec, execArgv and env, and at the limits of this machine`,
+    )
+  }
+  if (timedOut) {
+    return new HubError(
+      'ERR_HUB_TIMEOUT',
+      `${who} was not ready within ${seat.readyTimeout} ms, and was killed: call joinHub() in it, and hub.ready() when it ` +
+        `joins with { ready: 'manual' }; raise readyTimeout if it needs longer${quote(stderr)}`,
+    )
+  }
+  const how = exit.signal === null ? `exited with code ${exit.code}` : `was ended by ${exit.signal}`
+  const hint =
+    exit.code === 0
+      ? ': call joinHub() in it, and let it run'
+      : stderr === ''
+        ? ': it wrote nothing to its stderr that was kept; run its file alone to see why'
+        : ''
+  return new HubError('ERR_HUB_MEMBER_EXITED', `${who} ${how} before it was ready${hint}${quote(stderr)}`)
+}
+
+function quote(stderr: string): string {
+  const text = stderr.trimEnd()
+  return text === '' ? '' : `\nThe last of its stderr:\n${text.replace(/^/gm, '    ')}`
+}

@@ -1,0 +1,38 @@
+import { invalid } from '../errors.js'
+import { show } from './checks.js'
+
+/** In UTF-16 units: ids travel in frames, which count so. */
+const LONGEST_ID = 255
+
+/**
+ * The string that names a seat: `101` and `'101'` are one.
+ * @throws {HubError} `ERR_INVALID_ARG_VALUE` for what can never be an id
+ */
+export function normaliseId(id: unknown, where: string): string {
+  if (typeof id === 'number') {
+    if (!Number.isSafeInteger(id)) throw invalid(`${where}: ${show(id)} is no usable id: use an integer or a string`)
+    return String(id)
+  }
+  return checkName(id, 'id', where)
+}
+
+/** What ids and role names have in common. */
+export function checkName(name: unknown, what: 'id' | 'role', where: string): string {
+  if (typeof name !== 'string') {
+    const expected = what === 'id' ? 'a string or an integer' : 'a string'
+    throw invalid(`${where}: expected the ${what} to be ${expected}, got ${show(name)}`)
+  }
+  if (name === '') throw invalid(`${where}: the ${what} is empty: give it at least one character`)
+  if (name === 'primary') {
+    throw invalid(`${where}: the ${what} 'primary' is taken by the hub's own process: choose another`)
+  }
+  if (name.length > LONGEST_ID) {
+    throw invalid(
+      `${where}: the ${what} ${show(name)} has ${name.length} characters: at most ${LONGEST_ID} are allowed`,
+    )
+  }
+  if (/\p{Cc}/u.test(name)) {
+    throw invalid(`${where}: the ${what} ${JSON.stringify(name)} contains control characters: leave them out`)
+  }
+  return name
+}

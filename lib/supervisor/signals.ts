@@ -1,0 +1,49 @@
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
+
+/** The signals that end a hub. */
+export type StopSignal = (typeof STOP_SIGNALS)[number]
+
+/** What the primary does about them. */
+export interface SignalHandlers {
+  /** Drain and stop. */
+  onFirst(signal: StopSignal): void
+  /** Whoever asks again has lost patience. Called for every further signal. */
+  onSecond(signal: StopSignal): void
+}
+
+/**
+ * `npm start` passes Ctrl-C on to a process that got it from the terminal already, within a millisecond or two. Nobody
+ * loses patience so soon: such an echo is not a second signal.
+ */
+const ECHO = 50
+
+/** Listens for Ctrl-C and the service manager in the primary. Returns a function that leaves no listener behind. */
+export function installSignals(handlers: SignalHandlers): () => void {
+  let first: { signal: StopSignal; time: number } | undefined
+  return listen((signal) => {
+    const time = performance.now()
+    if (first === undefined) {
+      first = { signal, time }
+      handlers.onFirst(signal)
+    } else if (signal !== first.signal || time - first.time > ECHO) {
+      handlers.onSecond(signal)
+    }
+  })
+}
+
+/**
+ * Makes a joined worker leave both signals to the hub: they are sent to the whole process group, and a worker that died
+ * of them at once could not finish its work. Returns a function that undoes it.
+ */
+export function holdSignals(): () => void {
+  return listen(() => {})
+}
+
+function listen(listener: (signal: StopSignal) => void): () => void {
+  // A function of its own for each call, so that two hubs, or a hub and its user, never remove each other's.
+  const own = (signal: NodeJS.Signals) => listener(signal as StopSignal)
+  for (const signal of STOP_SIGNALS) process.on(signal, own)
+  return () => {
+    for (const signal of STOP_SIGNALS) process.removeListener(signal, own)
+  }
+}

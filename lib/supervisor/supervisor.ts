@@ -1,0 +1,154 @@
+import { HubError, invalid } from '../errors.js'
+import type { SeatView, SupervisorHooks } from './hooks.js'
+import type { ResolvedSeat } from './options.js'
+import { Seat } from './seat.js'
+
+export type { LifecycleInfo, SeatView, SupervisionEvent, SupervisorHooks } from './hooks.js'
+
+/** Keeps the seats of a hub occupied. Knows processes and policies, nothing of messages. */
+export class Supervisor {
+  readonly #hooks: SupervisorHooks
+  readonly #seats = new Map<string, Seat>()
+  /** The last incarnation of seats that were removed: an id that comes back must not repeat one. */
+  readonly #past = new Map<string, number>()
+  #closing: Promise<boolean> | undefined
+  #closed = false
+
+  constructor(hooks: SupervisorHooks) {
+    this.#hooks = hooks
+  }
+
+  /** Every seat, in the order in which they were added. */
+  get seats(): readonly SeatView[] {
+    return [...this.#seats.values()].map((seat) => seat.view)
+  }
+
+  seat(id: string): SeatView | undefined {
+    return this.#seats.get(id)?.view
+  }
+
+  /**
+   * Starts these seats. Resolves when all are ready. When one of them cannot be started, none of them stays.
+   * @throws {HubError} `ERR_HUB_MEMBER_EXITED`, `ERR_HUB_TIMEOUT`, `ERR_HUB_CLOSED`
+   */
+  async add(specs: readonly ResolvedSeat[]): Promise<void> {
+    this.#refuseClosed('start a worker')
+    for (const { id } of specs) {
+      if (this.#seats.has(id)) throw invalid(`the id '${id}' is used twice: every worker needs an id of its own`)
+    }
+    const added: Seat[] = []
+    try {
+      const starts: Promise<void>[] = []
+      for (const spec of specs) {
+        const seat = new Seat(spec, this.#past.get(spec.id) ?? 0, this.#hooks, (failed) => this.#checkRole(failed))
+        this.#seats.set(spec.id, seat)
+        added.push(seat)
+        const start = seat.start()
+        // Judged below, with the others; one that fails while the rest is being forked is not unhandled.
+        start.catch(() => {})
+        starts.push(start)
+        // A hook may have closed the hub.
+        this.#refuseClosed('start a worker')
+      }
+      await Promise.all(starts)
+    } catch (error) {
+      await this.#abandon(added)
+      throw error
+    }
+  }
+
+  /** That process has declared itself ready. */
+  markReady(id: string, incarnation: number): void {
+    this.#seats.get(id)?.markReady(incarnation)
+  }
+
+  /** Something came from that process. */
+  sawLife(id: string, incarnation: number): void {
+    this.#seats.get(id)?.sawLife(incarnation)
+  }
+
+  /** That process has left by itself. Its exit will be judged like any. */
+  left(id: string, incarnation: number): void {
+    this.#seats.get(id)?.left(incarnation)
+  }
+
+  /** Stops a seat for good, or until `restart`: asks, waits for `gracePeriod`, then kills. Resolves when it is down. */
+  async stop(id: string): Promise<void> {
+    const reason = new HubError(
+      'ERR_HUB_MEMBER_EXITED',
+      `worker '${id}' was stopped before it was ready: call hub.restart('${id}') to start it again`,
+    )
+    await this.#get(id, 'stop').stop(reason)
+  }
+
+  /**
+   * Stops a seat and starts it again, with its history of failures forgotten. Resolves when the new process is ready.
+   * @throws {HubError} `ERR_HUB_MEMBER_EXITED` or `ERR_HUB_TIMEOUT` when it fails before that; the policy goes on
+   */
+  async restart(id: string): Promise<void> {
+    const seat = this.#get(id, 'restart')
+    this.#refuseClosed(`restart '${id}'`)
+    await seat.restart()
+  }
+
+  /** Stops all seats at once, for ever. Resolves with whether none of them had to be killed. */
+  close(): Promise<boolean> {
+    this.#closed = true
+    this.#closing ??= Promise.all([...this.#seats.values()].map((seat) => seat.stop(closedBeforeReady(seat)))).then(
+      (clean) => clean.every(Boolean),
+    )
+    return this.#closing
+  }
+
+  /** Kills every process, now. Resolves when all are gone. */
+  async killAll(): Promise<void> {
+    this.#closed = true
+    await Promise.all([...this.#seats.values()].map((seat) => seat.kill(closedBeforeReady(seat))))
+  }
+
+  async #abandon(seats: readonly Seat[]): Promise<void> {
+    // A hub that is being closed gives those that started their time; they need not be removed from it.
+    if (this.#closed) {
+      await Promise.all(seats.map((seat) => seat.stop(closedBeforeReady(seat))))
+      return
+    }
+    const reason = new HubError('ERR_HUB_MEMBER_EXITED', 'a worker that was to be started with it could not be started')
+    await Promise.all(seats.map((seat) => seat.kill(reason)))
+    for (const seat of seats) {
+      this.#seats.delete(seat.spec.id)
+      this.#past.set(seat.spec.id, seat.incarnation)
+      this.#hooks.removed(seat.view)
+    }
+  }
+
+  #get(id: string, verb: string): Seat {
+    const seat = this.#seats.get(id)
+    if (seat !== undefined) return seat
+    const known = [...this.#seats.keys()].join(', ')
+    throw new HubError(
+      'ERR_HUB_NO_MEMBER',
+      `cannot ${verb} '${id}': this hub has no such worker, ${known === '' ? 'it has none' : `only ${known}`}`,
+    )
+  }
+
+  #refuseClosed(what: string): void {
+    if (this.#closed) throw new HubError('ERR_HUB_CLOSED', `cannot ${what}: this hub is closed: start another`)
+  }
+
+  #checkRole(failed: Seat): void {
+    const { id, role } = failed.spec
+    const all = [...this.#seats.values()]
+    const seats = role === undefined ? [failed] : all.filter((seat) => seat.spec.role === role)
+    // A seat that was stopped is no help; that alone exhausts nothing, because this is asked when one gives up.
+    const down = seats.every(({ state }) => state === 'given-up' || state === 'stopped')
+    if (down)
+      this.#hooks.exhausted(
+        role ?? id,
+        seats.map((seat) => seat.view),
+      )
+  }
+}
+
+function closedBeforeReady(seat: Seat): HubError {
+  return new HubError('ERR_HUB_CLOSED', `the hub was closed before worker '${seat.spec.id}' was ready`)
+}

@@ -1,0 +1,226 @@
+import { HubError, invalid } from '../errors.js'
+import type { Validator } from '../schema.js'
+import type { Sender, TaskContext } from '../types.js'
+import { type Body, decodeValue, encodeError, encodeValue } from '../wire/codec.js'
+import {
+  ATTACHED,
+  callFrame,
+  Kind,
+  readCall,
+  readDeadline,
+  requestBody,
+  requestName,
+  VALIDATED,
+} from '../wire/frame.js'
+import { callKey } from './pending.js'
+
+type Handler = (input: unknown, context: TaskContext) => unknown
+
+/** Most handlers never look at their signal: it is made when it is first asked for. */
+class Context implements TaskContext {
+  readonly from: Sender
+  readonly deadline: number
+  #controller: AbortController | undefined
+  #reason: HubError | undefined
+
+  constructor(from: Sender, deadline: number) {
+    this.from = from
+    this.deadline = deadline
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#reason) this.#controller.abort(this.#reason)
+    return this.#controller.signal
+  }
+
+  abort(reason: HubError): void {
+    this.#reason = reason
+    this.#controller?.abort(reason)
+  }
+}
+
+export interface HandlersOptions {
+  validator: Validator
+  /** Sends a frame to the hub. */
+  send(frame: string, attachment: Uint8Array | undefined): void
+  onRefusedPayload(): void
+}
+
+/** The tasks that this member serves, and those that it works on now. */
+export class Handlers {
+  readonly #handlers = new Map<string, Handler>()
+  readonly #running = new Map<number, Context>()
+  readonly #options: HandlersOptions
+  #waiting: (() => void)[] = []
+  served = 0
+
+  constructor(options: HandlersOptions) {
+    this.#options = options
+  }
+
+  get running(): number {
+    return this.#running.size
+  }
+
+  add(task: string, handler: unknown): void {
+    if (typeof handler !== 'function')
+      throw invalid(`hub.handle(${JSON.stringify(task)}, …): the handler is no function.`)
+    if (this.#handlers.has(task)) {
+      throw invalid(
+        `hub.handle(${JSON.stringify(task)}, …): this member serves it already. ` +
+          'Call the function that the first hub.handle() returned before you handle it anew.',
+      )
+    }
+    this.#handlers.set(task, handler as Handler)
+  }
+
+  remove(task: string): void {
+    this.#handlers.delete(task)
+  }
+
+  /** Resolves when no task runs here. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  }
+
+  /** A Request frame: runs the task, and answers. */
+  request(
+    text: string,
+    at: number,
+    length: number,
+    bytes: Uint8Array | undefined,
+    flags: number,
+    from: Sender,
+    address: number,
+  ): void {
+    const call = readCall(text, at)
+    const task = requestName(text, at)
+    const handler = this.#handlers.get(task)
+    if (!handler) {
+      // It was served when the hub sent this, and no longer is.
+      this.#refuse(address, call, 'ERR_HUB_NO_HANDLER', `Request "${task}": it is no longer served there.`)
+      return
+    }
+    const context = new Context(from, readDeadline(text, at))
+    const key = callKey(address, call)
+    this.#running.set(key, context)
+    this.served++
+    let result: unknown
+    try {
+      let input = decodeValue(text.substring(requestBody(text, at), at + length), bytes)
+      const { validator } = this.#options
+      if (!(flags & VALIDATED) && validator.hasInput(task)) {
+        input = this.#validated(() => validator.taskInput(task, input))
+        if (isThenable(input)) {
+          result = input.then((value) => handler(value, context))
+          this.#settle(result as PromiseLike<unknown>, key, address, call, task)
+          return
+        }
+      }
+      result = handler(input, context)
+    } catch (error) {
+      this.#failed(key, address, call, error)
+      return
+    }
+    if (isThenable(result)) this.#settle(result, key, address, call, task)
+    else this.#succeeded(key, address, call, task, result)
+  }
+
+  /** The caller no longer waits. */
+  cancel(address: number, call: number): void {
+    this.#running
+      .get(callKey(address, call))
+      ?.abort(new HubError('ERR_HUB_ABORTED', 'The caller of this task cancelled it, timed out, or is gone.'))
+  }
+
+  /** Nobody will wait for what still runs. */
+  abortAll(reason: HubError): void {
+    for (const context of this.#running.values()) context.abort(reason)
+  }
+
+  #settle(result: PromiseLike<unknown>, key: number, address: number, call: number, task: string): void {
+    result.then(
+      (value) => this.#succeeded(key, address, call, task, value),
+      (error) => this.#failed(key, address, call, error),
+    )
+  }
+
+  #succeeded(key: number, address: number, call: number, task: string, output: unknown): void {
+    const { validator } = this.#options
+    if (validator.hasOutput(task)) {
+      let validated: unknown
+      try {
+        validated = validator.taskOutput(task, output)
+      } catch (error) {
+        this.#failed(key, address, call, error)
+        return
+      }
+      if (isThenable(validated)) {
+        validated.then(
+          (value) => this.#answer(key, address, call, task, value, VALIDATED),
+          (error) => this.#failed(key, address, call, error),
+        )
+        return
+      }
+      this.#answer(key, address, call, task, validated, VALIDATED)
+      return
+    }
+    this.#answer(key, address, call, task, output, 0)
+  }
+
+  #answer(key: number, address: number, call: number, task: string, output: unknown, flags: number): void {
+    let body: Body
+    try {
+      body = encodeValue(output, `the answer of task ${JSON.stringify(task)}`)
+    } catch (error) {
+      this.#failed(key, address, call, error)
+      return
+    }
+    this.#send(Kind.Response | flags, address, call, body)
+    this.#ended(key)
+  }
+
+  #failed(key: number, address: number, call: number, error: unknown): void {
+    this.#send(Kind.Failure, address, call, encodeError(error))
+    this.#ended(key)
+  }
+
+  #refuse(address: number, call: number, code: string, message: string): void {
+    this.#send(Kind.Refusal, address, call, { text: JSON.stringify({ code, message }), bytes: undefined })
+  }
+
+  #send(kind: number, address: number, call: number, { text, bytes }: Body): void {
+    this.#options.send(callFrame(bytes ? kind | ATTACHED : kind, address, call, text), bytes)
+  }
+
+  #ended(key: number): void {
+    this.#running.delete(key)
+    if (this.#running.size > 0 || this.#waiting.length === 0) return
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const resolve of waiting) resolve()
+  }
+
+  #validated(validate: () => unknown): unknown {
+    const count = (error: unknown) => {
+      this.#options.onRefusedPayload()
+      throw error
+    }
+    try {
+      const value = validate()
+      return isThenable(value) ? value.then(undefined, count) : value
+    } catch (error) {
+      return count(error)
+    }
+  }
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'then' in value &&
+    typeof (value as { then: unknown }).then === 'function'
+  )
+}

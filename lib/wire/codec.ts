@@ -1,0 +1,116 @@
+import { HubError } from '../errors.js'
+import { canWrite, readClone, writeClone, writeErrors } from './clone.js'
+import { ERROR_LIMITS, type ErrorLimits, isError, markStack } from './errors.js'
+import { isPlain } from './plain.js'
+import { refusal } from './refusal.js'
+
+export { type ErrorLimits, MAX_CAUSES, MAX_ERROR_MESSAGE, MAX_ERROR_STACK } from './errors.js'
+
+/**
+ * An encoded value. JSON text where JSON carries the value exactly, which is most of the time; bytes where it does not.
+ *
+ * What arrives is what `structuredClone` gives, except that
+ * - errors keep their `code`, own fields, `errors` and identity;
+ * - a `Buffer` arrives as a `Buffer`, as over Node's own channel with 'advanced' serialization;
+ * - a view of a part of a larger buffer travels as a buffer of its own, instead of with the whole of it;
+ * - what depends on shared memory or on resizing is refused.
+ */
+export interface Body {
+  /** JSON; '' for `undefined`, for no arguments, and where there are bytes. */
+  readonly text: string
+  /** What JSON cannot carry; `undefined` if the text says it all. */
+  readonly bytes: Uint8Array | undefined
+}
+
+const EMPTY: Body = { text: '', bytes: undefined }
+
+/**
+ * Encodes any value. `what` names it in errors: 'the input of task "email.send"'.
+ * @throws {HubError} ERR_HUB_PAYLOAD, with the path of what cannot be cloned
+ */
+export function encodeValue(value: unknown, what: string): Body {
+  return value === undefined ? EMPTY : encode(value, what, '')
+}
+
+/**
+ * Encodes the arguments of an event.
+ * @throws {HubError} ERR_HUB_PAYLOAD, with the path of what cannot be cloned, beginning `args[0]`
+ */
+export function encodeArguments(args: readonly unknown[], what: string): Body {
+  return args.length === 0 ? EMPTY : encode(args, what, 'args')
+}
+
+/**
+ * Encodes what a handler threw: an error with its causes, or any other value. It never throws: what is too long is cut,
+ * an error's fields that cannot be cloned stay behind, and instead of any other value that cannot be cloned an error
+ * travels that says so.
+ */
+export function encodeError(error: unknown, limits: ErrorLimits = ERROR_LIMITS): Body {
+  try {
+    if (!isError(error)) return encodeValue(error, 'what the handler threw')
+    try {
+      return { text: '', bytes: writeErrors(error, limits) }
+    } catch {
+      return { text: '', bytes: writeErrors(error, limits, true) }
+    }
+  } catch (failure) {
+    const substitute =
+      failure instanceof HubError ? failure : new Error('The handler threw an error that cannot be sent')
+    substitute.stack = `${substitute.name}: ${substitute.message}`
+    return { text: '', bytes: writeErrors(withoutCause(substitute), limits) }
+  }
+}
+
+/**
+ * Decodes what `encodeValue` encoded. Nothing in it shares memory with the bytes.
+ * @throws {HubError} ERR_HUB_PROTOCOL if it is not what `encodeValue` encoded
+ */
+export function decodeValue(text: string, bytes: Uint8Array | undefined): unknown {
+  try {
+    if (bytes !== undefined) return readClone(bytes)
+    return text === '' ? undefined : JSON.parse(text)
+  } catch (cause) {
+    throw new HubError(
+      'ERR_HUB_PROTOCOL',
+      'Received a payload that cannot be read. Do all processes run the same version of hubwire?',
+      { cause },
+    )
+  }
+}
+
+/**
+ * Decodes what `encodeArguments` encoded.
+ * @throws {HubError} ERR_HUB_PROTOCOL if it is not what `encodeArguments` encoded
+ */
+export function decodeArguments(text: string, bytes: Uint8Array | undefined): unknown[] {
+  if (text === '' && bytes === undefined) return []
+  const args = decodeValue(text, bytes)
+  if (!Array.isArray(args)) throw new HubError('ERR_HUB_PROTOCOL', 'Received an event whose arguments are not a list.')
+  return args
+}
+
+/**
+ * Decodes what `encodeError` encoded. `whereabouts`, such as 'member "mailer"', is where it was thrown, which the stack
+ * then says.
+ * @throws {HubError} ERR_HUB_PROTOCOL if it is not what `encodeError` encoded
+ */
+export function decodeError(text: string, bytes: Uint8Array | undefined, whereabouts: string): unknown {
+  const error = decodeValue(text, bytes)
+  markStack(error, whereabouts)
+  return error
+}
+
+function encode(value: unknown, what: string, start: string): Body {
+  try {
+    if (isPlain(value)) return { text: JSON.stringify(value), bytes: undefined }
+    return { text: '', bytes: writeClone(value) }
+  } catch (failure) {
+    throw refusal(value, what, start, failure, canWrite)
+  }
+}
+
+/** A substitute must not fail for what it stands for. */
+function withoutCause(error: Error): Error {
+  Reflect.deleteProperty(error, 'cause')
+  return error
+}

@@ -1,0 +1,221 @@
+/**
+ * A frame is one message on a link: a header in its first characters, then a body that only its receiver reads. Numbers
+ * are written as characters below 256, so that a batch of Latin text stays a one-byte string inside V8. Lengths count
+ * UTF-16 code units.
+ *
+ * ```
+ * every frame      0 length (4)   4 kind and flags (1)   5 address (3)
+ * Event            8 name length (1)   9 name, body
+ * Request          8 call (4)  12 deadline (6)  18 retries (1)  19 name length (1)  20 name, body
+ * Response,
+ * Failure, Refusal,
+ * Cancel           8 call (4)  12 body
+ * Sender           8 incarnation (4)  12 id length (1)  13 id, role
+ * Control          8 body: a JSON text
+ * ```
+ *
+ * The address says whom an Event or Request is for, and whose call a Response, Failure, Refusal or Cancel is about. Who
+ * sent a frame is never in it: towards the hub the link says so, from the hub a Sender frame stands before the frames of
+ * each sender.
+ */
+export const Kind = {
+  Event: 1,
+  Request: 2,
+  /** A task's answer. */
+  Response: 3,
+  /** What a task's handler threw. */
+  Failure: 4,
+  /** A `HubError` in place of an answer. */
+  Refusal: 5,
+  /** The caller no longer waits. */
+  Cancel: 6,
+  /** The frames that follow, up to the next Sender, come from this member. */
+  Sender: 7,
+  /** Between a member and the hub itself. */
+  Control: 8,
+} as const
+
+export const KIND_MASK = 0x0f
+/** The body is the batch's next attachment. */
+export const ATTACHED = 0x80
+/** The sender's schema has passed the payload. */
+export const VALIDATED = 0x40
+
+/** Addresses that mean the same in every hub. Seats, roles and incarnations get the numbers from `FIRST_ADDRESS` on. */
+export const Address = { Hub: 0, Everybody: 1, Others: 2, Anybody: 3 } as const
+export const FIRST_ADDRESS = 16
+export const MAX_ADDRESS = 0xffffff
+
+/** A name's length is one character of the header. */
+export const MAX_NAME_LENGTH = 255
+export const MAX_RETRIES = 255
+/** Beyond it a body does not travel as text: V8's longest string is 2^29 - 24 units, and a batch must stay below it. */
+export const MAX_TEXT_LENGTH = 2 ** 27
+
+export const HEADER_LENGTH = 8
+const EVENT_NAME = 9
+const REQUEST_NAME = 20
+const CALL_BODY = 12
+
+export function uint32(value: number): string {
+  return String.fromCharCode(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255)
+}
+
+export function readUint32(text: string, at: number): number {
+  return (
+    text.charCodeAt(at) * 0x1000000 +
+    ((text.charCodeAt(at + 1) << 16) | (text.charCodeAt(at + 2) << 8) | text.charCodeAt(at + 3))
+  )
+}
+
+function uint24(value: number): string {
+  return String.fromCharCode((value >>> 16) & 255, (value >>> 8) & 255, value & 255)
+}
+
+/** The frame's length; anything below a header's or beyond the batch's end is for the caller to refuse. */
+export const readLength = readUint32
+
+export function readKind(text: string, at: number): number {
+  return text.charCodeAt(at + 4) & KIND_MASK
+}
+
+export function hasFlag(text: string, at: number, flag: number): boolean {
+  return (text.charCodeAt(at + 4) & flag) !== 0
+}
+
+export function readAddress(text: string, at: number): number {
+  return (text.charCodeAt(at + 5) << 16) | (text.charCodeAt(at + 6) << 8) | text.charCodeAt(at + 7)
+}
+
+/** What all frames for one event and target share: everything between length and body, but for the flags. */
+export function eventHead(address: number, name: string): string {
+  return uint24(address) + String.fromCharCode(name.length) + name
+}
+
+/** `head` as `eventHead` made it. */
+export function eventFrame(flags: number, head: string, body: string): string {
+  return uint32(5 + head.length + body.length) + String.fromCharCode(Kind.Event | flags) + head + body
+}
+
+export function requestFrame(
+  flags: number,
+  address: number,
+  call: number,
+  deadline: number,
+  retries: number,
+  name: string,
+  body: string,
+): string {
+  // Six characters hold milliseconds since the epoch until the year 10889; 0 says that there is no deadline.
+  const until = deadline === Number.POSITIVE_INFINITY ? 0 : Math.ceil(deadline)
+  const high = Math.floor(until / 0x100000000)
+  return (
+    uint32(REQUEST_NAME + name.length + body.length) +
+    String.fromCharCode(Kind.Request | flags) +
+    uint24(address) +
+    uint32(call) +
+    String.fromCharCode((high >>> 8) & 255, high & 255) +
+    uint32(until >>> 0) +
+    String.fromCharCode(retries, name.length) +
+    name +
+    body
+  )
+}
+
+/** Response, Failure, Refusal and Cancel. */
+export function callFrame(kind: number, address: number, call: number, body: string): string {
+  return uint32(CALL_BODY + body.length) + String.fromCharCode(kind) + uint24(address) + uint32(call) + body
+}
+
+export function senderFrame(address: number, incarnation: number, id: string, role: string | undefined): string {
+  const rest = uint32(incarnation) + String.fromCharCode(id.length) + id + (role ?? '')
+  return uint32(HEADER_LENGTH + rest.length) + String.fromCharCode(Kind.Sender) + uint24(address) + rest
+}
+
+export function controlFrame(body: string): string {
+  return uint32(HEADER_LENGTH + body.length) + String.fromCharCode(Kind.Control) + uint24(Address.Hub) + body
+}
+
+export function readCall(text: string, at: number): number {
+  return readUint32(text, at + 8)
+}
+
+/** Milliseconds since the epoch; `Infinity` when the caller waits for ever. */
+export function readDeadline(text: string, at: number): number {
+  const high = (text.charCodeAt(at + 12) << 8) | text.charCodeAt(at + 13)
+  const until = high * 0x100000000 + readUint32(text, at + 14)
+  return until === 0 ? Number.POSITIVE_INFINITY : until
+}
+
+export function readRetries(text: string, at: number): number {
+  return text.charCodeAt(at + 18)
+}
+
+export function eventName(text: string, at: number): string {
+  return text.substring(at + EVENT_NAME, at + EVENT_NAME + text.charCodeAt(at + 8))
+}
+
+/** Where an Event frame's head ends and its body begins. */
+export function eventBody(text: string, at: number): number {
+  return at + EVENT_NAME + text.charCodeAt(at + 8)
+}
+
+export function requestName(text: string, at: number): string {
+  return text.substring(at + REQUEST_NAME, at + REQUEST_NAME + text.charCodeAt(at + 19))
+}
+
+export function requestBody(text: string, at: number): number {
+  return at + REQUEST_NAME + text.charCodeAt(at + 19)
+}
+
+/** Where the body begins in Response, Failure, Refusal and Cancel frames. */
+export function callBody(at: number): number {
+  return at + CALL_BODY
+}
+
+export function readSender(
+  text: string,
+  at: number,
+  length: number,
+): { incarnation: number; id: string; role: string | undefined } {
+  const idEnd = at + 13 + text.charCodeAt(at + 12)
+  return {
+    incarnation: readUint32(text, at + 8),
+    id: text.substring(at + 13, idEnd),
+    role: idEnd === at + length ? undefined : text.substring(idEnd, at + length),
+  }
+}
+
+/**
+ * Whether a frame of this length holds all that its header says, so that no reader looks past its end. Header fields
+ * that are no numbers below 256 give lengths that do not fit, too.
+ */
+export function isWellFormed(text: string, at: number, length: number): boolean {
+  if (length < HEADER_LENGTH || at + length > text.length) return false
+  switch (text.charCodeAt(at + 4) & KIND_MASK) {
+    case Kind.Event:
+      return length >= EVENT_NAME && eventBody(text, at) <= at + length
+    case Kind.Request:
+      return length >= REQUEST_NAME && requestBody(text, at) <= at + length
+    case Kind.Response:
+    case Kind.Failure:
+    case Kind.Refusal:
+    case Kind.Cancel:
+      return length >= CALL_BODY
+    case Kind.Sender:
+      return length >= 13 && 13 + text.charCodeAt(at + 12) <= length
+    case Kind.Control:
+      return true
+    default:
+      return false
+  }
+}
+
+/** Whether two Event frames of one batch have the same target and name. */
+export function sameEventHead(text: string, one: number, other: number): boolean {
+  const length = 4 + text.charCodeAt(one + 8)
+  for (let i = 5; i < 5 + length; i++) {
+    if (text.charCodeAt(one + i) !== text.charCodeAt(other + i)) return false
+  }
+  return true
+}

@@ -1,0 +1,228 @@
+import { type Batch, flatten, MARKER, NO_ATTACHMENTS, withoutEvents } from './batch.js'
+import type { Transport } from './transport.js'
+
+/** A batch of this many units goes at once; it is also what V8 and the channel copy most cheaply. */
+const FULL_BATCH = 65_536
+/** One being written and one behind it keep the channel busy. All else waits here, where it can be counted and dropped. */
+const MAX_IN_FLIGHT = 2
+
+export interface LinkOptions {
+  highWaterMark: number
+  /** Called when the queue has gone above the mark, and when it has fallen to half of it. */
+  onOver?: () => void
+  onDrain?: () => void
+  /** Called once, when the channel no longer takes anything. */
+  onBroken?: (error: Error) => void
+}
+
+/**
+ * The sending half of a channel: ordered, batching, bounded. Frames of one turn leave together; while two batches are on
+ * their way, the rest waits here, flattened, so that its size is what it says.
+ */
+export class Link {
+  /** Queued bytes above which the link is `over`. */
+  highWaterMark: number
+  readonly #transport: Transport
+  readonly #options: LinkOptions
+  /** What this turn wrote. Its pieces may be slices of large batches that came in. */
+  #fresh = ''
+  #freshAttachments: Uint8Array[] = []
+  /** What waits for its batch to fill up or for the channel, in memory of its own. */
+  #settled = ''
+  #settledAttachments: Uint8Array[] = []
+  #openBytes = 0
+  readonly #closed: Batch[] = []
+  #closedBytes = 0
+  #inFlight = 0
+  #scheduled = false
+  #over = false
+  #broken = false
+  #idle: (() => void)[] = []
+
+  constructor(transport: Transport, options: LinkOptions) {
+    this.#transport = transport
+    this.#options = options
+    this.highWaterMark = options.highWaterMark
+  }
+
+  /** Bytes that wait here, one for each UTF-16 unit of text. What Node already holds is not among them. */
+  get queuedBytes(): number {
+    return this.#openBytes + this.#closedBytes
+  }
+
+  /** Above the mark, and not yet back at half of it. */
+  get over(): boolean {
+    return this.#over
+  }
+
+  /** Whether the next frame written will be the first of its batch. */
+  get atBatchStart(): boolean {
+    return this.#openBytes === 0
+  }
+
+  /** Appends whole frames, and the attachments that they name. */
+  write(frames: string, attachments: readonly Uint8Array[] = NO_ATTACHMENTS): void {
+    if (this.#broken) return
+    this.#fresh += frames
+    this.#openBytes += frames.length
+    for (const attachment of attachments) {
+      this.#freshAttachments.push(attachment)
+      this.#openBytes += attachment.byteLength
+    }
+    if (this.#openBytes >= FULL_BATCH) {
+      if (this.#inFlight < MAX_IN_FLIGHT) this.#flush()
+      else this.#close()
+      this.#check()
+    } else if (!this.#scheduled) {
+      this.#scheduled = true
+      queueMicrotask(this.#onTurnEnd)
+    }
+  }
+
+  /** Resolves when nothing waits and nothing is on its way, or when the channel is broken. */
+  idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#idle.push(resolve)
+      this.#settleIdle()
+    })
+  }
+
+  /**
+   * Drops waiting events, oldest first, until no more than `bytes` wait; returns how many. It is not progress: the link
+   * stays `over` until what waits has really left.
+   */
+  dropEvents(bytes: number): number {
+    let dropped = 0
+    const kept: Batch[] = []
+    const drop = (batch: Batch) => {
+      if (this.queuedBytes <= bytes) {
+        kept.push(batch)
+        return
+      }
+      const thinned = withoutEvents(batch)
+      dropped += thinned.dropped
+      this.#closedBytes -= sizeOf(batch) - sizeOf(thinned.batch)
+      if (sizeOf(thinned.batch) > 0) kept.push(thinned.batch)
+    }
+    for (const batch of this.#closed.splice(0)) drop(batch)
+    if (this.queuedBytes > bytes) {
+      this.#close()
+      for (const batch of this.#closed.splice(0)) drop(batch)
+    }
+    this.#closed.push(...kept)
+    return dropped
+  }
+
+  readonly #onTurnEnd = () => {
+    this.#scheduled = false
+    if (this.#inFlight < MAX_IN_FLIGHT) this.#flush()
+    else this.#settle()
+    this.#check()
+  }
+
+  readonly #onGone = (error: Error | null) => {
+    this.#inFlight--
+    if (error) this.#break(error)
+    else if (this.queuedBytes > 0) {
+      this.#flush()
+      this.#check()
+    }
+    this.#settleIdle()
+  }
+
+  #flush(): void {
+    while (this.#inFlight < MAX_IN_FLIGHT) {
+      const closed = this.#closed.shift()
+      if (closed) {
+        this.#closedBytes -= sizeOf(closed)
+        this.#send(closed)
+        continue
+      }
+      if (this.#openBytes === 0) return
+      this.#send(this.#takeOpen())
+    }
+    if (this.#openBytes > 0) this.#settle()
+  }
+
+  #send(batch: Batch): void {
+    this.#inFlight++
+    this.#transport.send(batch, this.#onGone)
+  }
+
+  #takeOpen(): Batch {
+    const attachments =
+      this.#settledAttachments.length + this.#freshAttachments.length === 0
+        ? NO_ATTACHMENTS
+        : [...this.#settledAttachments, ...this.#freshAttachments]
+    const batch = { text: MARKER + this.#settled + this.#fresh, attachments }
+    this.#settled = ''
+    this.#fresh = ''
+    if (attachments.length > 0) {
+      this.#settledAttachments = []
+      this.#freshAttachments = []
+    }
+    this.#openBytes = 0
+    return batch
+  }
+
+  /** Moves what this turn wrote into memory of its own, because it will have to wait. */
+  #settle(): void {
+    if (this.#fresh !== '') {
+      this.#settled += flatten(this.#fresh)
+      this.#fresh = ''
+    }
+    for (const attachment of this.#freshAttachments) this.#settledAttachments.push(owned(attachment))
+    if (this.#freshAttachments.length > 0) this.#freshAttachments = []
+  }
+
+  /** Ends the open batch; it waits as one piece. */
+  #close(): void {
+    if (this.#openBytes === 0) return
+    this.#settle()
+    const bytes = this.#openBytes
+    const { text, attachments } = this.#takeOpen()
+    this.#closed.push({ text: flatten(text), attachments })
+    this.#closedBytes += bytes
+  }
+
+  #check(): void {
+    const { highWaterMark } = this
+    const { onOver, onDrain } = this.#options
+    if (!this.#over && this.queuedBytes > highWaterMark) {
+      this.#over = true
+      onOver?.()
+    } else if (this.#over && this.queuedBytes <= highWaterMark / 2) {
+      this.#over = false
+      onDrain?.()
+    }
+  }
+
+  #break(error: Error): void {
+    if (this.#broken) return
+    this.#broken = true
+    this.#takeOpen()
+    this.#closed.length = 0
+    this.#closedBytes = 0
+    this.#check()
+    this.#options.onBroken?.(error)
+  }
+
+  #settleIdle(): void {
+    if (this.#idle.length === 0 || (!this.#broken && (this.#inFlight > 0 || this.queuedBytes > 0))) return
+    const waiting = this.#idle
+    this.#idle = []
+    for (const resolve of waiting) resolve()
+  }
+}
+
+/** The bytes of a closed batch that count: its marker was never queued by anybody. */
+function sizeOf(batch: Batch): number {
+  let bytes = batch.text.length - MARKER.length
+  for (const attachment of batch.attachments) bytes += attachment.byteLength
+  return bytes
+}
+
+/** A received attachment is a view on the channel's read buffer, and would keep all of it alive. */
+function owned(attachment: Uint8Array): Uint8Array {
+  return attachment.byteLength === attachment.buffer.byteLength ? attachment : new Uint8Array(attachment)
+}

@@ -1,0 +1,187 @@
+import cluster from 'node:cluster'
+import type { Contract, UntypedContract } from './contract.js'
+import { HubError, invalid } from './errors.js'
+import { Member } from './member.js'
+import { type Schemas, Validator } from './schema.js'
+import { checkOptions } from './supervisor/checks.js'
+import { holdSignals } from './supervisor/signals.js'
+import type { WorkerHub } from './types.js'
+import { fromMessage } from './wire/batch.js'
+import { IpcTransport } from './wire/transport.js'
+
+export interface JoinOptions<C extends Contract = UntypedContract> {
+  /** `manual`: this member takes no messages before it calls `hub.ready()`. @default 'auto' */
+  ready?: 'auto' | 'manual'
+  /** Validators of payloads, for those who want them. */
+  schemas?: Schemas<C>
+  /**
+   * Called when the hub stops this member, after its tasks have been answered: the place to close servers and databases.
+   * The process ends when it settles, and is killed after `gracePeriod`.
+   */
+  onStop?: () => void | Promise<void>
+}
+
+/** How long the primary may take to answer before it is no hub, in milliseconds. */
+const WELCOME_TIMEOUT = 30_000
+
+let joined: Worker | undefined
+
+/**
+ * Joins the hub of the primary that forked this worker. The member is ready one `setImmediate` after this resolved, so
+ * that what is registered at once misses nothing, or when it calls `hub.ready()`.
+ * @throws {HubError} `ERR_HUB_PROTOCOL` when the primary is no hub, or of another version; `ERR_INVALID_ARG_VALUE`
+ */
+export async function joinHub<C extends Contract = UntypedContract>(
+  options: JoinOptions<C> = {},
+): Promise<WorkerHub<C>> {
+  const { ready = 'auto', schemas, onStop } = options
+  checkOptions(options, ['ready', 'schemas', 'onStop'], 'joinHub()')
+  if (ready !== 'auto' && ready !== 'manual') throw invalid("joinHub(): ready must be 'auto' or 'manual'.")
+  if (onStop !== undefined && typeof onStop !== 'function') throw invalid('joinHub(): onStop must be a function.')
+  assertHub()
+  if (joined) throw invalid('joinHub() was called twice in this process. There is one hub: pass it on.')
+  const worker = new Worker(new Validator(schemas), onStop)
+  joined = worker
+  try {
+    await worker.start()
+  } catch (error) {
+    joined = undefined
+    throw error
+  }
+  if (ready === 'auto') setImmediate(() => worker.closed || worker.ready())
+  // Worker is typed for every contract; which one it is, only the types know.
+  return worker as unknown as WorkerHub<C>
+}
+
+function assertHub(): void {
+  if (cluster.isPrimary) {
+    throw invalid(
+      'joinHub() was called in a process that is no cluster worker. It belongs into the workers; ' +
+        'the primary, which forks them, calls startHub().',
+    )
+  }
+  if (!process.connected) {
+    throw new HubError('ERR_HUB_CLOSED', 'joinHub(): the channel to the primary is closed already.')
+  }
+  if (isJsonChannel()) {
+    throw new HubError(
+      'ERR_HUB_PROTOCOL',
+      "joinHub(): this worker's channel has serialization 'json', which cannot carry the hub's messages. " +
+        "Let startHub() fork the workers: it forks them with serialization 'advanced', and leaves your own settings alone.",
+    )
+  }
+  if (process.env.HUBWIRE_PROTOCOL === undefined) {
+    throw new HubError(
+      'ERR_HUB_PROTOCOL',
+      "joinHub(): this worker's primary is no hub; it was forked by cluster.fork() itself, or by a process manager in " +
+        "cluster mode. Call startHub({ workers: […] }) in the primary instead (and under PM2 use exec_mode: 'fork').",
+    )
+  }
+}
+
+/**
+ * Node tells nobody how a channel serialises. What can be sent over neither kind is refused by each in its own words,
+ * and nothing is sent: JSON stops at the bigint, which structured clone passes, to stop at the function.
+ */
+function isJsonChannel(): boolean {
+  try {
+    process.send?.([0n, () => {}])
+  } catch (error) {
+    return error instanceof TypeError && /BigInt/.test(error.message)
+  }
+  return false
+}
+
+/** A worker as a member. */
+class Worker extends Member {
+  readonly #whenStopped: (() => void | Promise<void>) | undefined
+  readonly #releaseSignals: () => void
+  #closing: Promise<void> | undefined
+  #stopping = false
+
+  constructor(validator: Validator, whenStopped: (() => void | Promise<void>) | undefined) {
+    super({
+      transport: new IpcTransport((message, done) => {
+        if (!process.connected || !process.send) {
+          process.nextTick(done, new Error('The channel to the primary is closed.'))
+          return
+        }
+        try {
+          // Node's types know neither arrays as messages nor a callback without a handle.
+          process.send(message, undefined, undefined, done)
+        } catch (error) {
+          process.nextTick(done, error as Error)
+        }
+      }),
+      validator,
+      onStop: () => this.#stop(),
+    })
+    this.#whenStopped = whenStopped
+    this.#releaseSignals = holdSignals()
+    process.on('message', this.#onMessage)
+    process.on('disconnect', this.#onDisconnect)
+  }
+
+  async start(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const patience = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new HubError('ERR_HUB_TIMEOUT', `joinHub(): the primary did not answer within ${WELCOME_TIMEOUT} ms.`))
+      }, WELCOME_TIMEOUT)
+    })
+    try {
+      await Promise.race([this.join(), patience])
+    } catch (error) {
+      this.#detach()
+      this.finish()
+      throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.leave()
+    await this.drain()
+    this.finish()
+    this.#detach()
+    // cluster itself listens on the channel, which would keep a process alive that has nothing left to do.
+    if (process.connected) process.channel?.unref()
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#stopping) return
+    this.#stopping = true
+    try {
+      await this.drain()
+      await this.#whenStopped?.()
+      await this.drain()
+    } catch (error) {
+      console.error(error)
+      process.exitCode ||= 1
+    }
+    process.exit()
+  }
+
+  readonly #onMessage = (message: unknown) => {
+    const batch = fromMessage(message)
+    if (batch) this.receive(batch)
+  }
+
+  /** The primary is gone. Node ends a worker then, unless somebody has called `worker.disconnect()`: so does the hub. */
+  readonly #onDisconnect = () => {
+    this.finish()
+    process.exit()
+  }
+
+  #detach(): void {
+    this.#releaseSignals()
+    process.removeListener('message', this.#onMessage)
+    process.removeListener('disconnect', this.#onDisconnect)
+  }
+}
