@@ -17,7 +17,7 @@ import type { WorkerProcess } from './supervisor/process.js'
 import { installSignals, type StopSignal } from './supervisor/signals.js'
 import { Supervisor } from './supervisor/supervisor.js'
 import type { HubStats, Member as MemberInfo, PrimaryHub, SupervisionOptions, WorkerSpec } from './types.js'
-import { fromMessage } from './wire/batch.js'
+import { fromMessage, isHubMessage } from './wire/batch.js'
 import { IpcTransport, LocalTransport } from './wire/transport.js'
 
 export interface HubOptions<C extends Contract = UntypedContract> extends SupervisionOptions {
@@ -164,9 +164,7 @@ class Primary extends Member {
       },
       requestStop: (seat) => {
         const peer = exchange.directory.place(seat.id)?.peer
-        if (peer?.joined) exchange.tell(peer, { t: 'stop' })
-        // Before joinHub() nobody listens: the signal ends it as it ends any process.
-        else if (seat.pid !== undefined) this.#processOf(peer)?.kill('SIGTERM')
+        if (peer) exchange.tell(peer, { t: 'stop' })
       },
       ping: (seat) => {
         const peer = exchange.directory.place(seat.id)?.peer
@@ -200,7 +198,7 @@ class Primary extends Member {
 
   async fork(spec: WorkerSpec): Promise<readonly MemberInfo[]> {
     const taken = new Set([...this.#exchange.directory.places].map((place) => place.id))
-    const seats = resolveSeats([spec], this.#options.supervision, taken)
+    const seats = resolveSeats([spec], this.#options.supervision, taken, () => 'fork()')
     await this.#add(seats)
     return seats.flatMap(({ id }) => this.#exchange.directory.place(id)?.snapshot() ?? [])
   }
@@ -257,8 +255,10 @@ class Primary extends Member {
     const peer = this.#exchange.enter(place, incarnation, new IpcTransport(worker.send.bind(worker)))
     this.#peers.set(worker, peer)
     worker.onmessage = (message) => {
-      this.#supervisor.sawLife(id, incarnation)
+      if (!isHubMessage(message)) return
       this.#exchange.receive(peer, () => fromMessage(message))
+      // Afterwards: a stop that waited for the first sign of life must find a member that has been welcomed.
+      this.#supervisor.sawLife(id, incarnation)
     }
   }
 
@@ -273,11 +273,6 @@ class Primary extends Member {
     // After what was held has been released: whoever hears of it finds the member open.
     queueMicrotask(() => this.#supervisor.markReady(place.id, incarnation))
     return true
-  }
-
-  #processOf(peer: Peer | undefined): WorkerProcess | undefined {
-    for (const [worker, seated] of this.#peers) if (seated === peer) return worker
-    return undefined
   }
 
   /** Nobody serves a role any more. Like an `error` event, it ends the process unless somebody listens. */

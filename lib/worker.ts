@@ -38,8 +38,8 @@ export async function joinHub<C extends Contract = UntypedContract>(
   checkOptions(options, ['ready', 'schemas', 'onStop'], 'joinHub()')
   if (ready !== 'auto' && ready !== 'manual') throw invalid("joinHub(): ready must be 'auto' or 'manual'.")
   if (onStop !== undefined && typeof onStop !== 'function') throw invalid('joinHub(): onStop must be a function.')
-  assertHub()
   if (joined) throw invalid('joinHub() was called twice in this process. There is one hub: pass it on.')
+  assertHub()
   const worker = new Worker(new Validator(schemas), onStop)
   joined = worker
   try {
@@ -48,6 +48,8 @@ export async function joinHub<C extends Contract = UntypedContract>(
     joined = undefined
     throw error
   }
+  // Processes that this one forks are no workers of the hub.
+  delete process.env.HUBWIRE_PROTOCOL
   if (ready === 'auto') setImmediate(() => worker.closed || worker.ready())
   // Worker is typed for every contract; which one it is, only the types know.
   return worker as unknown as WorkerHub<C>

@@ -67,12 +67,14 @@ const DEFAULTS: Supervision = {
  * what cannot work.
  * @param defaults Supervision for all of them; other properties are not looked at.
  * @param taken The ids that exist already. A role's numbers go on with the next free ones.
+ * @param label How messages call an entry of the list.
  * @throws {HubError} `ERR_INVALID_ARG_VALUE`, naming the option or the id
  */
 export function resolveSeats(
   specs: readonly WorkerSpec[],
   defaults: SupervisionOptions,
   taken: ReadonlySet<string>,
+  label: (index: number) => string = (index) => `workers[${index}]`,
 ): ResolvedSeat[] {
   if (!Array.isArray(specs)) throw invalid(`workers: expected an array, got ${show(specs)}`)
   const base = resolveSupervision({ ...defaults }, DEFAULTS, '')
@@ -80,10 +82,11 @@ export function resolveSeats(
   const used = new Set<string>()
   const numbering = new Map<string, number>()
   for (const [index, spec] of specs.entries()) {
-    const options = checkOptions(spec, SPEC_OPTIONS, `workers[${index}]`)
+    const place = label(index)
+    const options = checkOptions(spec, SPEC_OPTIONS, place)
     const { ids, role } =
-      options.id === undefined ? expandRole(options, index, numbering, taken) : single(options, index)
-    const where = describe(index, options)
+      options.id === undefined ? expandRole(options, place, numbering, taken) : single(options, place)
+    const where = describe(place, options)
     const seat = resolveSource(options, base, where)
     for (const id of ids) {
       if (used.has(id) || taken.has(id)) {
@@ -101,9 +104,9 @@ interface Names {
   readonly role: string | undefined
 }
 
-function single(options: Record<string, unknown>, index: number): Names {
-  const id = normaliseId(options.id, `workers[${index}]`)
-  const where = describe(index, options)
+function single(options: Record<string, unknown>, place: string): Names {
+  const id = normaliseId(options.id, place)
+  const where = describe(place, options)
   if (options.count !== undefined) {
     throw invalid(`${where}: count is for roles, and an id is for one worker: leave out one of the two`)
   }
@@ -112,13 +115,13 @@ function single(options: Record<string, unknown>, index: number): Names {
 
 function expandRole(
   options: Record<string, unknown>,
-  index: number,
+  place: string,
   numbering: Map<string, number>,
   taken: ReadonlySet<string>,
 ): Names {
-  if (options.role === undefined) throw invalid(`workers[${index}]: a worker needs an id or a role`)
-  const role = checkName(options.role, 'role', `workers[${index}]`)
-  const where = describe(index, options)
+  if (options.role === undefined) throw invalid(`${place}: a worker needs an id or a role`)
+  const role = checkName(options.role, 'role', place)
+  const where = describe(place, options)
   const count = options.count === undefined ? 1 : options.count
   if (typeof count !== 'number' || !Number.isSafeInteger(count) || count < 0) {
     throw invalid(`${where}: expected count to be a whole number, got ${show(count)}`)
@@ -135,9 +138,9 @@ function expandRole(
   return { ids, role }
 }
 
-function describe(index: number, options: Record<string, unknown>): string {
+function describe(place: string, options: Record<string, unknown>): string {
   const name = options.id === undefined ? `role ${show(options.role)}` : `id ${show(options.id)}`
-  return `workers[${index}] (${name})`
+  return `${place} (${name})`
 }
 
 function resolveSource(

@@ -141,8 +141,8 @@ export class WorkerProcess {
     }
   }
 
-  /** False when the process is gone already. */
-  kill(signal: NodeJS.Signals): boolean {
+  /** False when the process is gone already. Signal 0 only asks. */
+  kill(signal: NodeJS.Signals | 0): boolean {
     return this.#child?.kill(signal) ?? false
   }
 

@@ -7,7 +7,7 @@ import { inspect, types } from 'node:util'
 export const MAX_DEPTH = 1000
 
 /** Up to here a linear scan beats a Set. */
-const NEAR = 48
+const NEAR = 16
 /** Up to here `Object.keys` beats the fixed cost of `inspect`. */
 const SHORT_ARRAY = 64
 

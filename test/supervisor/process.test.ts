@@ -136,10 +136,18 @@ test("stderr: 'inherit' is untouched", async () => {
   assert.is(worker.stderrTail, '')
 })
 
-test('a grandchild that holds stderr does not delay the exit for long', async () => {
-  const { exits, ended } = start({ exec: fixture('grandparent.mjs') })
-  await ended()
-  assert.equal(exits, [{ code: 5, signal: null }])
+test('a grandchild that holds stderr or the channel does not delay the exit for long', async () => {
+  for (const [env, limit] of [
+    [{}, 1000],
+    [{ HOLD: 'channel' }, 2500],
+  ] as const) {
+    const { worker, exits, ended } = start({ exec: fixture('grandparent.mjs'), env })
+    await until(() => !worker.kill(0), 'the end of the process')
+    const time = performance.now()
+    await ended()
+    assert.ok(performance.now() - time < limit)
+    assert.equal(exits, [{ code: 5, signal: null }])
+  }
 })
 
 test('send never throws, and calls back exactly once', async () => {

@@ -565,18 +565,8 @@ test('a getter that throws is refused with its path, and its error as the cause'
     },
   }
   assert.equal(refuses(value, '.a.b is a getter that throws (boom). Send plain data instead.').cause, cause)
-  refuses(
-    {
-      e: Object.defineProperty(new Error('e'), 'stack', {
-        get:
-          value.a.constructor.bind(null, 1) &&
-          (() => {
-            throw cause
-          }),
-      }),
-    },
-    /\.e\.stack is a getter/,
-  )
+  const { get } = Object.getOwnPropertyDescriptor(value.a, 'b') ?? {}
+  refuses({ e: Object.defineProperty(new Error('e'), 'stack', { get }) }, /: \.e\.stack is a getter that throws/)
 })
 
 test('the path is right in graphs with cycles', () => {
