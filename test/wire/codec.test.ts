@@ -565,7 +565,7 @@ test('a getter that throws is refused with its path, and its error as the cause'
     },
   }
   assert.equal(refuses(value, '.a.b is a getter that throws (boom). Send plain data instead.').cause, cause)
-  const { get } = Object.getOwnPropertyDescriptor(value.a, 'b') ?? {}
+  const get = Object.getOwnPropertyDescriptor(value.a, 'b')?.get as () => unknown
   refuses({ e: Object.defineProperty(new Error('e'), 'stack', { get }) }, /: \.e\.stack is a getter that throws/)
 })
 
