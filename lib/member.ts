@@ -1,7 +1,9 @@
 import { EventEmitter } from 'node:events'
+import { checkName, HubEmitter, LOCAL_EVENTS, surface } from './emitter.js'
 import { HubError, invalid } from './errors.js'
+import { parseTarget, Recipients } from './recipients.js'
 import { PROTOCOL, type Settings, type ToHub, type ToMember } from './relay/control.js'
-import { describe, EVERYBODY, OTHERS, parseTarget, type Recipients, Roster } from './roster.js'
+import { Roster } from './roster.js'
 import type { Validator } from './schema.js'
 import { type Messenger, Scope } from './scope.js'
 import { Handlers, isThenable } from './tasks/handlers.js'
@@ -17,25 +19,21 @@ import {
   callFrame,
   controlFrame,
   eventBody,
-  eventFrame,
   eventHead,
+  eventHeader,
   eventName,
   Kind,
-  MAX_NAME_LENGTH,
   MAX_TEXT_LENGTH,
   readAddress,
   readCall,
   readKind,
   readSender,
-  requestFrame,
+  requestHeader,
   sameEventHead,
   VALIDATED,
 } from './wire/frame.js'
 import { Link } from './wire/link.js'
 import type { Transport } from './wire/transport.js'
-
-/** Raised in this process alone, as any `EventEmitter` raises them. */
-const LOCAL_EVENTS: ReadonlySet<string | symbol> = new Set(['error', 'newListener', 'removeListener'])
 
 /** Until the hub's welcome tells. */
 const DEFAULT_SETTINGS: Settings = {
@@ -45,9 +43,8 @@ const DEFAULT_SETTINGS: Settings = {
   gracePeriod: 10_000,
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: EventEmitter's own signature for listeners
-type Listener = (...args: any[]) => void
-type AnyListener = (event: string, args: unknown[], context: { from: Sender }) => void
+/** More than these, and an application makes up names as it goes: the caches start anew. */
+const MAX_CACHED = 1024
 
 export interface MemberOptions {
   transport: Transport
@@ -60,7 +57,7 @@ export interface MemberOptions {
  * The messaging API that primary and workers share. Everything that it sends goes to the hub, and everything comes from
  * there, what it sends to itself included: so the order between two members is the order of one channel.
  */
-export class Member extends EventEmitter implements Messenger {
+export class Member extends HubEmitter implements Messenger {
   readonly lifecycle = new EventEmitter()
   readonly #link: Link
   readonly #validator: Validator
@@ -68,9 +65,9 @@ export class Member extends EventEmitter implements Messenger {
   readonly #pending: PendingCalls
   readonly #handlers: Handlers
   readonly #onStop: () => void
-  readonly #anyListeners: AnyListener[] = []
-  /** The events that the hub knows this member to listen to. */
-  readonly #listening = new Set<string>()
+  readonly #everybody = new Recipients('everybody')
+  readonly #others = new Recipients('others')
+  readonly #scopes = new Map<Target, Scope>()
   readonly #warned = new Set<string>()
   readonly #barriers = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
   #lastBarrier = 0
@@ -97,7 +94,7 @@ export class Member extends EventEmitter implements Messenger {
     this.#pending = new PendingCalls((call) => this.#link.write(callFrame(Kind.Cancel, Address.Hub, call, '')))
     this.#handlers = new Handlers({
       validator,
-      send: (frame, attachment) => this.#link.write(frame, attachment && [attachment]),
+      send: (header, body, attachment) => this.#link.write(header, body, attachment && [attachment]),
       onRefusedPayload: () => {
         this.#refusedPayloads++
       },
@@ -119,90 +116,27 @@ export class Member extends EventEmitter implements Messenger {
     return this.#roster.members
   }
 
-  // Events. The emitter's own methods act locally; what they change is told to the hub.
-
-  override on(event: string | symbol, listener: Listener): this {
-    super.on(event, listener)
-    return this.#track(event)
-  }
-
-  override addListener(event: string | symbol, listener: Listener): this {
-    return this.on(event, listener)
-  }
-
-  override prependListener(event: string | symbol, listener: Listener): this {
-    super.prependListener(event, listener)
-    return this.#track(event)
-  }
-
-  override removeListener(event: string | symbol, listener: Listener): this {
-    super.removeListener(event, listener)
-    return this.#track(event)
-  }
-
-  override off(event: string | symbol, listener: Listener): this {
-    return this.removeListener(event, listener)
-  }
-
-  override removeAllListeners(event?: string | symbol): this {
-    const names = event === undefined ? this.eventNames() : [event]
-    if (event === undefined) super.removeAllListeners()
-    else super.removeAllListeners(event)
-    for (const name of names) this.#track(name)
-    return this
-  }
-
-  onAny(listener: AnyListener): this {
-    if (typeof listener !== 'function') throw invalid('hub.onAny(…): the listener is no function.')
-    if (this.#anyListeners.push(listener) === 1) this.#tell({ t: 'any', on: true })
-    return this
-  }
-
-  offAny(listener: AnyListener): this {
-    const index = this.#anyListeners.lastIndexOf(listener)
-    if (index >= 0) {
-      this.#anyListeners.splice(index, 1)
-      if (this.#anyListeners.length === 0) this.#tell({ t: 'any', on: false })
-    }
-    return this
-  }
+  // Messages
 
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     // A symbol is another one in every process: such an event can only be local.
     if (typeof event === 'symbol' || LOCAL_EVENTS.has(event)) return super.emit(event, ...args)
-    return this.send(EVERYBODY, event, args)
+    return this.send(this.#everybody, event, args)
   }
 
   broadcast(event: string, ...args: unknown[]): boolean {
-    return this.send(OTHERS, event, args)
-  }
-
-  // Tasks
-
-  handle(task: string, handler: unknown, options: HandleOptions = {}): () => void {
-    checkName(task, 'task')
-    const { concurrency = Number.POSITIVE_INFINITY, ...unknown } = options
-    for (const key of Object.keys(unknown))
-      throw invalid(`hub.handle(…): unknown option "${key}". There is: concurrency.`)
-    if (concurrency !== Number.POSITIVE_INFINITY && !(Number.isInteger(concurrency) && concurrency > 0)) {
-      throw invalid(
-        `hub.handle(…): concurrency must be a whole number from 1 on, or Infinity, not ${String(concurrency)}.`,
-      )
-    }
-    this.#assertOpen(`hub.handle(${JSON.stringify(task)})`)
-    this.#handlers.add(task, handler)
-    this.#tell({ t: 'handle', name: task, concurrency: concurrency === Number.POSITIVE_INFINITY ? null : concurrency })
-    let served = true
-    return () => {
-      if (!served) return
-      served = false
-      this.#handlers.remove(task)
-      this.#tell({ t: 'unhandle', name: task })
-    }
+    return this.send(this.#others, event, args)
   }
 
   to(target: Target): Scope {
-    return this.#scope.to(target)
+    const known = this.#scopes.get(target)
+    if (known) return known
+    const scope = this.#scope.to(target)
+    if (typeof target === 'string' || typeof target === 'number') {
+      if (this.#scopes.size >= MAX_CACHED) this.#scopes.clear()
+      this.#scopes.set(target, scope)
+    }
+    return scope
   }
 
   timeout(ms: number): Scope {
@@ -221,12 +155,34 @@ export class Member extends EventEmitter implements Messenger {
     return this.#scope.delegate(task, input)
   }
 
+  handle(task: string, handler: unknown, options: HandleOptions = {}): () => void {
+    checkName(task, 'task')
+    const { concurrency = Number.POSITIVE_INFINITY, ...unknown } = options
+    for (const key of Object.keys(unknown)) {
+      throw invalid(`hub.handle(…): unknown option "${key}". There is: concurrency.`)
+    }
+    if (concurrency !== Number.POSITIVE_INFINITY && !(Number.isInteger(concurrency) && concurrency > 0)) {
+      throw invalid(
+        `hub.handle(…): concurrency must be a whole number from 1 on, or Infinity, not ${String(concurrency)}.`,
+      )
+    }
+    this.#assertOpen(`hub.handle(${JSON.stringify(task)})`)
+    this.#handlers.add(task, handler)
+    this.#tell({ t: 'handle', name: task, concurrency: concurrency === Number.POSITIVE_INFINITY ? null : concurrency })
+    let served = true
+    return () => {
+      if (!served) return
+      served = false
+      this.#handlers.remove(task)
+      this.#tell({ t: 'unhandle', name: task })
+    }
+  }
+
   // Flow and life
 
   async drained(target?: Target): Promise<void> {
     this.#assertOpen('hub.drained()')
-    const to = target === undefined ? EVERYBODY : parseTarget(target)
-    return this.#barrier(to === EVERYBODY ? [] : this.#roster.addresses(to, 'hub.drained()'))
+    return this.#barrier(target === undefined ? [] : this.#roster.addresses(parseTarget(target), 'hub.drained()'))
   }
 
   ready(): void {
@@ -321,6 +277,7 @@ export class Member extends EventEmitter implements Messenger {
       switch (readKind(text, at)) {
         case Kind.Event:
           if (!sender) throw new HubError('ERR_HUB_PROTOCOL', 'An event came without its sender.')
+          // The usual case: the same event as before, whose name need not be cut out again.
           if (lastEvent < 0 || !sameEventHead(text, lastEvent, at)) name = eventName(text, at)
           lastEvent = at
           this.#receiveEvent(name, text.substring(eventBody(text, at), at + length), bytes, flags, sender)
@@ -357,75 +314,94 @@ export class Member extends EventEmitter implements Messenger {
   // Messenger
 
   send(to: Recipients, event: string, args: unknown[]): boolean {
-    checkName(event, 'event')
-    if (LOCAL_EVENTS.has(event))
-      throw invalid(`"${event}" is a local event of every emitter: it never travels. Choose another name.`)
-    this.#assertOpen(`emit(${JSON.stringify(event)})`)
-    const attempt = `emit(${JSON.stringify(event)}) to ${describe(to)}`
+    if (this.#state === 'closed') this.#assertOpen(`emit(${JSON.stringify(event)})`)
+    const heads = this.#heads(to, event)
     let flags = 0
     let values = args
     if (this.#validator.hasEvent(event)) {
       values = this.#validator.eventArguments(event, args)
       flags = VALIDATED
     }
-    const { text, bytes } = checkSize(encodeArguments(values, `event ${JSON.stringify(event)}`), attempt)
+    const { text, bytes } = checkSize(encodeArguments(values, 'event', event))
     if (bytes) flags |= ATTACHED
-    const attachments = bytes && [bytes]
-    for (const address of this.#roster.addresses(to, attempt)) {
-      this.#link.write(eventFrame(flags, eventHead(address, event), text), attachments)
-    }
+    for (const head of heads) this.#link.write(eventHeader(flags, head, text.length), text, bytes && [bytes])
     this.#eventsSent++
     return !this.#link.over && !this.#roster.isPressed(to)
   }
 
-  async call(to: Recipients, task: string, input: unknown, options: CallOptions): Promise<unknown> {
-    checkName(task, 'task')
-    const attempt = to === EVERYBODY ? `Delegation of "${task}"` : `Request "${task}" to ${describe(to)}`
-    this.#assertOpen(attempt)
-    let value = input
-    let flags = 0
-    if (this.#validator.hasInput(task)) {
+  call(to: Recipients, task: string, input: unknown, options: CallOptions): Promise<unknown> {
+    try {
+      checkName(task, 'task')
+      this.#assertOpen(`request(${JSON.stringify(task)})`)
+      if (!this.#validator.hasInput(task)) return this.#ask(to, task, input, 0, options)
       const validated = this.#validator.taskInput(task, input)
-      value = isThenable(validated) ? await validated : validated
-      flags = VALIDATED
-      this.#assertOpen(attempt)
+      if (!isThenable(validated)) return this.#ask(to, task, validated, VALIDATED, options)
+      return Promise.resolve(validated).then((value) => this.#ask(to, task, value, VALIDATED, options))
+    } catch (error) {
+      return Promise.reject(error)
     }
-    const address = to === EVERYBODY ? Address.Anybody : (this.#roster.addresses(to, attempt)[0] as number)
-    const { text, bytes } = checkSize(encodeValue(value, `the input of task ${JSON.stringify(task)}`), attempt)
+  }
+
+  idsOf(to: Recipients): string[] {
+    if (to.kind !== 'role') return [...to.ids]
+    this.#roster.role(to.role, 'gather()')
+    return this.#roster.inRole(to.role).map((member) => member.id)
+  }
+
+  // HubEmitter
+
+  protected override listen(event: string, on: boolean): void {
+    this.#tell({ t: 'listen', name: event, on })
+  }
+
+  protected override listenToAll(on: boolean): void {
+    this.#tell({ t: 'any', on })
+  }
+
+  // Within
+
+  #makeScope(): Scope {
+    return new Scope(this, this.#everybody, { timeout: this.#settings.timeout, signal: undefined, retries: 0 })
+  }
+
+  /** The heads of an event's frames, one for each address that it goes to. */
+  #heads(to: Recipients, event: string): readonly string[] {
+    const addresses = this.#roster.addresses(to, 'emit()')
+    const known = to.heads.get(event)
+    if (known) return known
+    checkName(event, 'event')
+    if (LOCAL_EVENTS.has(event)) {
+      throw invalid(`"${event}" is a local event of every emitter, and never travels. Choose another name.`)
+    }
+    const heads = addresses.map((address) => eventHead(address, event))
+    if (to.heads.size >= MAX_CACHED) to.heads.clear()
+    to.heads.set(event, heads)
+    return heads
+  }
+
+  #ask(to: Recipients, task: string, value: unknown, validated: number, options: CallOptions): Promise<unknown> {
+    const attempt = new Ask(to, task, this.#validator)
+    const address =
+      to.kind === 'everybody' ? Address.Anybody : (this.#roster.addresses(to, `request("${task}")`)[0] as number)
+    const { text, bytes } = checkSize(encodeValue(value, 'the input of task', task))
     if (this.#link.queuedBytes > this.#settings.maxQueueBytes) {
       throw new HubError(
         'ERR_HUB_OVERLOADED',
         `${attempt}: refused, because ${this.#link.queuedBytes} bytes wait to be sent.`,
       )
     }
-    if (bytes) flags |= ATTACHED
-    return this.#pending.start(attempt, options, this.#decoder(task), (call, deadline) => {
-      this.#link.write(requestFrame(flags, address, call, deadline, options.retries, task, text), bytes && [bytes])
+    const flags = bytes ? validated | ATTACHED : validated
+    return this.#pending.start(attempt, options, (call, deadline) => {
+      this.#link.write(
+        requestHeader(flags, address, call, deadline, options.retries, task, text.length),
+        text,
+        bytes && [bytes],
+      )
     })
   }
 
-  idsOf(to: Recipients): string[] {
-    if (to.kind !== 'role') return [...to.ids]
-    this.#roster.role(to.role as string, 'gather()')
-    return this.#roster.inRole(to.role as string).map((member) => member.id)
-  }
-
-  // Within
-
-  #makeScope(): Scope {
-    return new Scope(this, EVERYBODY, { timeout: this.#settings.timeout, signal: undefined, retries: 0 })
-  }
-
-  #decoder(task: string): (text: string, bytes: Uint8Array | undefined, flags: number) => unknown {
-    if (!this.#validator.hasOutput(task)) return decodeValue
-    return (text, bytes, flags) => {
-      const value = decodeValue(text, bytes)
-      return flags & VALIDATED ? value : this.#validator.taskOutput(task, value)
-    }
-  }
-
   /** It travels behind all that was sent before it: the hub's answer speaks of that, too. */
-  #barrier(to: number[]): Promise<void> {
+  #barrier(to: readonly number[]): Promise<void> {
     const n = ++this.#lastBarrier
     this.#tell({ t: 'drained', n, to })
     return new Promise((resolve, reject) => this.#barriers.set(n, { resolve, reject }))
@@ -441,17 +417,6 @@ export class Member extends EventEmitter implements Messenger {
     }
   }
 
-  #track(event: string | symbol): this {
-    if (typeof event === 'symbol' || LOCAL_EVENTS.has(event)) return this
-    const listens = this.listenerCount(event) > 0
-    if (listens === this.#listening.has(event)) return this
-    checkName(event, 'event')
-    if (listens) this.#listening.add(event)
-    else this.#listening.delete(event)
-    this.#tell({ t: 'listen', name: event, on: listens })
-    return this
-  }
-
   #receiveEvent(name: string, text: string, bytes: Uint8Array | undefined, flags: number, from: Sender): void {
     this.#eventsReceived++
     let args = decodeArguments(text, bytes)
@@ -463,12 +428,7 @@ export class Member extends EventEmitter implements Messenger {
         return
       }
     }
-    for (const listener of [...this.#anyListeners]) attemptListener(() => listener(name, args, { from }))
-    const count = this.listenerCount(name)
-    if (count === 1) attemptListener(() => super.emit(name, ...args))
-    else if (count > 1) {
-      for (const listener of this.rawListeners(name)) attemptListener(() => Reflect.apply(listener, this, args))
-    }
+    this.deliver(name, args, from)
   }
 
   /** Nobody awaits an event, so nobody can be told but whoever runs this process: once for each event. */
@@ -488,6 +448,7 @@ export class Member extends EventEmitter implements Messenger {
         this.#role = message.role
         this.#settings = message.settings
         this.#link.highWaterMark = message.settings.highWaterMark
+        this.#scopes.clear()
         this.#scope = this.#makeScope()
         for (const [name, address] of message.roles) this.#roster.setRole(name, address)
         for (const member of message.members) this.#roster.set(member)
@@ -507,7 +468,11 @@ export class Member extends EventEmitter implements Messenger {
         this.#roster.remove(message.id)
         break
       case 'lifecycle':
-        attemptListener(() => this.lifecycle.emit(message.event, Object.freeze(message.member), message.info))
+        try {
+          this.lifecycle.emit(message.event, Object.freeze(message.member), message.info)
+        } catch (error) {
+          surface(error)
+        }
         break
       case 'pressure':
         this.#roster.press(message.address, message.on)
@@ -529,32 +494,34 @@ export class Member extends EventEmitter implements Messenger {
   }
 }
 
-/** The others still run; the error surfaces as Node surfaces what nobody caught. */
-function attemptListener(call: () => void): void {
-  try {
-    call()
-  } catch (error) {
-    process.nextTick(() => {
-      throw error
-    })
+/** A task asked of somebody: how it reads in errors, and how its answer is read. */
+class Ask {
+  readonly #to: Recipients
+  readonly task: string
+  readonly #validator: Validator
+
+  constructor(to: Recipients, task: string, validator: Validator) {
+    this.#to = to
+    this.task = task
+    this.#validator = validator
+  }
+
+  toString(): string {
+    return this.#to.kind === 'everybody' ? `Delegation of "${this.task}"` : `Request "${this.task}" to ${this.#to}`
+  }
+
+  decode(text: string, bytes: Uint8Array | undefined, flags: number): unknown {
+    const value = decodeValue(text, bytes)
+    if (flags & VALIDATED || !this.#validator.hasOutput(this.task)) return value
+    return this.#validator.taskOutput(this.task, value)
   }
 }
 
-function checkName(name: unknown, what: string): asserts name is string {
-  if (typeof name !== 'string')
-    throw invalid(`The name of ${what === 'event' ? 'an event' : 'a task'} must be a string.`)
-  if (name.length > MAX_NAME_LENGTH) {
-    throw invalid(
-      `The ${what} name ${JSON.stringify(`${name.slice(0, 40)}…`)} is longer than ${MAX_NAME_LENGTH} characters.`,
-    )
-  }
-}
-
-function checkSize(body: Body, attempt: string): Body {
+function checkSize(body: Body): Body {
   if (body.text.length <= MAX_TEXT_LENGTH) return body
   throw new HubError(
     'ERR_HUB_PAYLOAD',
-    `${attempt}: the payload is ${body.text.length} characters long, and at most ${MAX_TEXT_LENGTH} travel at a time. ` +
+    `A payload of ${body.text.length} characters is too long: at most ${MAX_TEXT_LENGTH} travel at a time. ` +
       'Send it in parts, or as binary.',
   )
 }

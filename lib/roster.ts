@@ -1,35 +1,8 @@
-import { HubError, invalid } from './errors.js'
+import { HubError } from './errors.js'
+import type { Recipients } from './recipients.js'
 import type { AddressedMember } from './relay/control.js'
-import type { Member, Target } from './types.js'
+import type { Member } from './types.js'
 import { Address } from './wire/frame.js'
-
-/** Whom a message is for, with the addresses that stand for it on the wire. */
-export interface Recipients {
-  readonly kind: 'member' | 'members' | 'role' | 'everybody' | 'others'
-  readonly ids: readonly string[]
-  readonly role: string | undefined
-}
-
-export const EVERYBODY: Recipients = { kind: 'everybody', ids: [], role: undefined }
-export const OTHERS: Recipients = { kind: 'others', ids: [], role: undefined }
-
-/** Reads what a user gave to `hub.to(…)`. */
-export function parseTarget(target: Target): Recipients {
-  if (typeof target === 'string' || typeof target === 'number') {
-    return { kind: 'member', ids: [String(target)], role: undefined }
-  }
-  if (Array.isArray(target)) {
-    const ids = (target as readonly unknown[]).map((id) => {
-      if (typeof id === 'string' || typeof id === 'number') return String(id)
-      throw invalid('hub.to([…]): each id must be a string or a number.')
-    })
-    return { kind: 'members', ids: [...new Set(ids)], role: undefined }
-  }
-  if (typeof target === 'object' && target !== null && 'role' in target && typeof target.role === 'string') {
-    return { kind: 'role', ids: [], role: target.role }
-  }
-  throw invalid("hub.to(…): the target must be an id, a list of ids, or { role: '…' }.")
-}
 
 /** What a member knows of the others: who they are, where they are reached, and whose queues are over their mark. */
 export class Roster {
@@ -38,6 +11,8 @@ export class Roster {
   readonly #roles = new Map<string, number>()
   readonly #pressed = new Set<number>()
   #snapshot: readonly Member[] | undefined
+  /** Changes whenever an id may have another address than before. */
+  version = 0
 
   get members(): readonly Member[] {
     this.#snapshot ??= Object.freeze(
@@ -50,6 +25,7 @@ export class Roster {
   }
 
   set(member: AddressedMember): void {
+    if (!this.#members.has(member.id)) this.version++
     this.#members.set(member.id, member)
     this.#snapshot = undefined
   }
@@ -62,6 +38,7 @@ export class Roster {
     const member = this.#members.get(id)
     if (member) this.#pressed.delete(member.address)
     this.#members.delete(id)
+    this.version++
     this.#snapshot = undefined
   }
 
@@ -97,17 +74,28 @@ export class Roster {
     return [...this.#members.values()].filter((member) => member.role === name)
   }
 
-  /** The addresses that a message for these recipients is sent to. */
-  addresses(to: Recipients, attempt: string): number[] {
+  /**
+   * The addresses that a message for these recipients is sent to.
+   * @throws {HubError} `ERR_HUB_NO_MEMBER`, in words that begin with the attempt
+   */
+  addresses(to: Recipients, attempt: string): readonly number[] {
+    if (to.rosterVersion === this.version) return to.addresses
+    to.heads.clear()
+    to.addresses = this.#resolve(to, attempt)
+    to.rosterVersion = this.version
+    return to.addresses
+  }
+
+  #resolve(to: Recipients, attempt: string): number[] {
     switch (to.kind) {
       case 'everybody':
         return [Address.Everybody]
       case 'others':
         return [Address.Others]
       case 'role':
-        return [this.role(to.role as string, attempt)]
+        return [this.role(to.role, `${attempt} to ${to}`)]
       default:
-        return to.ids.map((id) => this.member(id, attempt).address)
+        return to.ids.map((id) => this.member(id, `${attempt} to ${to}`).address)
     }
   }
 
@@ -119,23 +107,9 @@ export class Roster {
       case 'others':
         return true
       case 'role':
-        return this.inRole(to.role as string).some((member) => this.#pressed.has(member.address))
+        return this.inRole(to.role).some((member) => this.#pressed.has(member.address))
       default:
         return to.ids.some((id) => this.#pressed.has(this.#members.get(id)?.address ?? -1))
     }
-  }
-}
-
-/** How an attempt reads in an error message. */
-export function describe(to: Recipients): string {
-  switch (to.kind) {
-    case 'everybody':
-      return 'everybody'
-    case 'others':
-      return 'everybody else'
-    case 'role':
-      return `role ${JSON.stringify(to.role)}`
-    default:
-      return to.ids.map((id) => JSON.stringify(id)).join(', ')
   }
 }

@@ -1,5 +1,5 @@
 import { invalid } from './errors.js'
-import { describe, EVERYBODY, parseTarget, type Recipients } from './roster.js'
+import { parseTarget, Recipients } from './recipients.js'
 import type { CallOptions } from './tasks/pending.js'
 import type { Gathered, Target } from './types.js'
 import { MAX_RETRIES } from './wire/frame.js'
@@ -54,34 +54,38 @@ export class Scope {
     return this.#messenger.send(this.#to, event, args)
   }
 
-  // The calls are async functions, so that what is wrong with their arguments rejects, as all else that goes wrong.
+  // What is wrong with a call's arguments rejects, as all else that goes wrong with it.
 
-  async request(task: string, input?: unknown): Promise<unknown> {
+  request(task: string, input?: unknown): Promise<unknown> {
     if (this.#to.kind !== 'member') {
-      throw invalid(
-        `request(${JSON.stringify(task)}) to ${describe(this.#to)}: a request goes to one id, as in hub.to('mailer'). ` +
-          'Use delegate() for whichever member of a role is least busy, or gather() to ask each.',
+      return Promise.reject(
+        invalid(
+          `request(${JSON.stringify(task)}) to ${this.#to}: a request goes to one id, as in hub.to('mailer'). ` +
+            'Use delegate() for whichever member of a role is least busy, or gather() to ask each.',
+        ),
       )
     }
     return this.#messenger.call(this.#to, task, input, this.#options)
   }
 
-  async delegate(task: string, input?: unknown): Promise<unknown> {
+  delegate(task: string, input?: unknown): Promise<unknown> {
     if (this.#to.kind !== 'role' && this.#to.kind !== 'everybody') {
-      throw invalid(
-        `delegate(${JSON.stringify(task)}) to ${describe(this.#to)}: the hub chooses who does a delegated task, ` +
-          'among all or within a role. Use request() for one id, or gather() to ask each.',
+      return Promise.reject(
+        invalid(
+          `delegate(${JSON.stringify(task)}) to ${this.#to}: the hub chooses who does a delegated task, ` +
+            'among all or within a role. Use request() for one id, or gather() to ask each.',
+        ),
       )
     }
     return this.#messenger.call(this.#to, task, input, this.#options)
   }
 
   async gather(task: string, input?: unknown): Promise<Gathered<unknown>[]> {
-    if (this.#to === EVERYBODY) throw invalid(`gather(${JSON.stringify(task)}): say whom to ask with hub.to(…).`)
+    if (this.#to.kind === 'everybody') throw invalid(`gather(${JSON.stringify(task)}): say whom to ask with hub.to(…).`)
     return Promise.all(
       this.#messenger.idsOf(this.#to).map(async (id): Promise<Gathered<unknown>> => {
         try {
-          const to: Recipients = { kind: 'member', ids: [id], role: undefined }
+          const to = new Recipients('member', [id])
           return { id, status: 'fulfilled', value: await this.#messenger.call(to, task, input, this.#options) }
         } catch (reason) {
           return { id, status: 'rejected', reason: reason as Error }

@@ -81,9 +81,9 @@ export class Peer implements Outlet {
     // Every batch names its senders anew: batches can then be dropped or thinned out without regard to each other.
     if (sender !== this.#lastSender || this.#link.atBatchStart) {
       this.#lastSender = sender
-      this.#link.write(sender.#senderFrame + frames, attachments)
+      this.#link.write(sender.#senderFrame, frames, attachments)
     } else {
-      this.#link.write(frames, attachments)
+      this.#link.write(frames, '', attachments)
     }
     if (this.#link.over) this.#hold(sender)
   }

@@ -4,7 +4,7 @@ import type { Sender, TaskContext } from '../types.js'
 import { type Body, decodeValue, encodeError, encodeValue } from '../wire/codec.js'
 import {
   ATTACHED,
-  callFrame,
+  callHeader,
   Kind,
   readCall,
   readDeadline,
@@ -42,8 +42,8 @@ class Context implements TaskContext {
 
 export interface HandlersOptions {
   validator: Validator
-  /** Sends a frame to the hub. */
-  send(frame: string, attachment: Uint8Array | undefined): void
+  /** Sends a frame to the hub: its header, its body. */
+  send(header: string, body: string, attachment: Uint8Array | undefined): void
   onRefusedPayload(): void
 }
 
@@ -172,7 +172,7 @@ export class Handlers {
   #answer(key: number, address: number, call: number, task: string, output: unknown, flags: number): void {
     let body: Body
     try {
-      body = encodeValue(output, `the answer of task ${JSON.stringify(task)}`)
+      body = encodeValue(output, 'the answer of task', task)
     } catch (error) {
       this.#failed(key, address, call, error)
       return
@@ -191,7 +191,7 @@ export class Handlers {
   }
 
   #send(kind: number, address: number, call: number, { text, bytes }: Body): void {
-    this.#options.send(callFrame(bytes ? kind | ATTACHED : kind, address, call, text), bytes)
+    this.#options.send(callHeader(bytes ? kind | ATTACHED : kind, address, call, text.length), text, bytes)
   }
 
   #ended(key: number): void {

@@ -7,15 +7,21 @@ export const MAX_CALL = 2 ** 28
 const MAX_TIMER = 2 ** 31 - 1
 
 interface Pending {
+  /** What was asked of whom, for error messages. */
+  readonly attempt: Attempt
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
-  readonly timer: NodeJS.Timeout | undefined
-  readonly signal: AbortSignal | undefined
-  readonly onAbort: (() => void) | undefined
-  /** What was asked of whom, for error messages. */
-  readonly attempt: string
-  /** Makes the answer of it. */
-  readonly decode: (text: string, bytes: Uint8Array | undefined, flags: number) => unknown
+  timer: NodeJS.Timeout | undefined
+  signal: AbortSignal | undefined
+  onAbort: (() => void) | undefined
+}
+
+/** A task and whom it was asked of. Reads as both; made into words only where an error needs them. */
+export interface Attempt {
+  readonly task: string
+  toString(): string
+  /** Makes the answer of what came. */
+  decode(text: string, bytes: Uint8Array | undefined, flags: number): unknown
 }
 
 export interface CallOptions {
@@ -40,20 +46,18 @@ export class PendingCalls {
   }
 
   /** Registers a call, then sends it. */
-  start(
-    attempt: string,
-    options: CallOptions,
-    decode: Pending['decode'],
-    send: (call: number, deadline: number) => void,
-  ): Promise<unknown> {
+  start(attempt: Attempt, options: CallOptions, send: (call: number, deadline: number) => void): Promise<unknown> {
     const { timeout, signal } = options
     if (signal?.aborted) return Promise.reject(aborted(attempt, signal))
     return new Promise((resolve, reject) => {
       const call = this.#next()
-      const timer = timeout < MAX_TIMER ? setTimeout(this.#onTimeout, timeout, call, timeout) : undefined
-      const onAbort = signal ? () => this.#fail(call, aborted(attempt, signal)) : undefined
-      if (onAbort) signal?.addEventListener('abort', onAbort, { once: true })
-      this.#calls.set(call, { resolve, reject, timer, signal, onAbort, attempt, decode })
+      const pending: Pending = { attempt, resolve, reject, timer: undefined, signal, onAbort: undefined }
+      if (timeout < MAX_TIMER) pending.timer = setTimeout(this.#onTimeout, timeout, call, timeout)
+      if (signal) {
+        pending.onAbort = () => this.#fail(call, aborted(attempt, signal))
+        signal.addEventListener('abort', pending.onAbort, { once: true })
+      }
+      this.#calls.set(call, pending)
       send(call, timeout === Number.POSITIVE_INFINITY ? timeout : Date.now() + timeout)
     })
   }
@@ -62,7 +66,7 @@ export class PendingCalls {
     const pending = this.#take(call)
     if (!pending) return
     try {
-      pending.resolve(pending.decode(text, bytes, flags))
+      pending.resolve(pending.attempt.decode(text, bytes, flags))
     } catch (error) {
       pending.reject(error)
     }
@@ -81,7 +85,7 @@ export class PendingCalls {
   }
 
   /** Ends all that still wait. */
-  close(makeError: (attempt: string) => HubError): void {
+  close(makeError: (attempt: Attempt) => HubError): void {
     for (const call of [...this.#calls.keys()]) {
       const pending = this.#take(call)
       pending?.reject(makeError(pending.attempt))
@@ -122,7 +126,7 @@ export class PendingCalls {
   }
 }
 
-function aborted(attempt: string, signal: AbortSignal): HubError {
+function aborted(attempt: Attempt, signal: AbortSignal): HubError {
   return new HubError('ERR_HUB_ABORTED', `${attempt}: its signal was aborted.`, { cause: signal.reason })
 }
 

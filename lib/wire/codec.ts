@@ -1,7 +1,7 @@
 import { HubError } from '../errors.js'
 import { canWrite, readClone, writeClone, writeErrors } from './clone.js'
 import { ERROR_LIMITS, type ErrorLimits, isError, markStack } from './errors.js'
-import { isPlain } from './plain.js'
+import { arePlain, isPlain } from './plain.js'
 import { refusal } from './refusal.js'
 
 export { type ErrorLimits, MAX_CAUSES, MAX_ERROR_MESSAGE, MAX_ERROR_STACK } from './errors.js'
@@ -25,19 +25,31 @@ export interface Body {
 const EMPTY: Body = { text: '', bytes: undefined }
 
 /**
- * Encodes any value. `what` names it in errors: 'the input of task "email.send"'.
+ * Encodes any value. `what` and `name` say in errors what it is: 'the input of task', 'email.send'.
  * @throws {HubError} ERR_HUB_PAYLOAD, with the path of what cannot be cloned
  */
-export function encodeValue(value: unknown, what: string): Body {
-  return value === undefined ? EMPTY : encode(value, what, '')
+export function encodeValue(value: unknown, what: string, name?: string): Body {
+  if (value === undefined) return EMPTY
+  try {
+    if (isPlain(value)) return { text: JSON.stringify(value), bytes: undefined }
+    return { text: '', bytes: writeClone(value) }
+  } catch (failure) {
+    throw refusal(value, describe(what, name), '', failure, canWrite)
+  }
 }
 
 /**
  * Encodes the arguments of an event.
  * @throws {HubError} ERR_HUB_PAYLOAD, with the path of what cannot be cloned, beginning `args[0]`
  */
-export function encodeArguments(args: readonly unknown[], what: string): Body {
-  return args.length === 0 ? EMPTY : encode(args, what, 'args')
+export function encodeArguments(args: readonly unknown[], what: string, name?: string): Body {
+  if (args.length === 0) return EMPTY
+  try {
+    if (arePlain(args)) return { text: JSON.stringify(args), bytes: undefined }
+    return { text: '', bytes: writeClone(args) }
+  } catch (failure) {
+    throw refusal(args, describe(what, name), 'args', failure, canWrite)
+  }
 }
 
 /**
@@ -100,13 +112,8 @@ export function decodeError(text: string, bytes: Uint8Array | undefined, whereab
   return error
 }
 
-function encode(value: unknown, what: string, start: string): Body {
-  try {
-    if (isPlain(value)) return { text: JSON.stringify(value), bytes: undefined }
-    return { text: '', bytes: writeClone(value) }
-  } catch (failure) {
-    throw refusal(value, what, start, failure, canWrite)
-  }
+function describe(what: string, name: string | undefined): string {
+  return name === undefined ? what : `${what} ${JSON.stringify(name)}`
 }
 
 /** A substitute must not fail for what it stands for. */

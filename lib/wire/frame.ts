@@ -92,39 +92,79 @@ export function eventHead(address: number, name: string): string {
   return uint24(address) + String.fromCharCode(name.length) + name
 }
 
+// Of the frames that are written in great numbers these make the header alone; the body follows it on the link.
+
 /** `head` as `eventHead` made it. */
-export function eventFrame(flags: number, head: string, body: string): string {
-  return uint32(5 + head.length + body.length) + String.fromCharCode(Kind.Event | flags) + head + body
+export function eventHeader(flags: number, head: string, bodyLength: number): string {
+  const length = 5 + head.length + bodyLength
+  return (
+    String.fromCharCode(length >>> 24, (length >>> 16) & 255, (length >>> 8) & 255, length & 255, Kind.Event | flags) +
+    head
+  )
 }
 
-export function requestFrame(
+export function requestHeader(
   flags: number,
   address: number,
   call: number,
   deadline: number,
   retries: number,
   name: string,
-  body: string,
+  bodyLength: number,
 ): string {
   // Six characters hold milliseconds since the epoch until the year 10889; 0 says that there is no deadline.
   const until = deadline === Number.POSITIVE_INFINITY ? 0 : Math.ceil(deadline)
   const high = Math.floor(until / 0x100000000)
+  const low = until >>> 0
+  const length = REQUEST_NAME + name.length + bodyLength
   return (
-    uint32(REQUEST_NAME + name.length + body.length) +
-    String.fromCharCode(Kind.Request | flags) +
-    uint24(address) +
-    uint32(call) +
-    String.fromCharCode((high >>> 8) & 255, high & 255) +
-    uint32(until >>> 0) +
-    String.fromCharCode(retries, name.length) +
-    name +
-    body
+    String.fromCharCode(
+      length >>> 24,
+      (length >>> 16) & 255,
+      (length >>> 8) & 255,
+      length & 255,
+      Kind.Request | flags,
+      (address >>> 16) & 255,
+      (address >>> 8) & 255,
+      address & 255,
+      call >>> 24,
+      (call >>> 16) & 255,
+      (call >>> 8) & 255,
+      call & 255,
+      (high >>> 8) & 255,
+      high & 255,
+      low >>> 24,
+      (low >>> 16) & 255,
+      (low >>> 8) & 255,
+      low & 255,
+      retries,
+      name.length,
+    ) + name
   )
 }
 
-/** Response, Failure, Refusal and Cancel. */
+/** Of Response, Failure, Refusal and Cancel. */
+export function callHeader(kind: number, address: number, call: number, bodyLength: number): string {
+  const length = CALL_BODY + bodyLength
+  return String.fromCharCode(
+    length >>> 24,
+    (length >>> 16) & 255,
+    (length >>> 8) & 255,
+    length & 255,
+    kind,
+    (address >>> 16) & 255,
+    (address >>> 8) & 255,
+    address & 255,
+    call >>> 24,
+    (call >>> 16) & 255,
+    (call >>> 8) & 255,
+    call & 255,
+  )
+}
+
+/** Response, Failure, Refusal and Cancel, whole. */
 export function callFrame(kind: number, address: number, call: number, body: string): string {
-  return uint32(CALL_BODY + body.length) + String.fromCharCode(kind) + uint24(address) + uint32(call) + body
+  return callHeader(kind, address, call, body.length) + body
 }
 
 export function senderFrame(address: number, incarnation: number, id: string, role: string | undefined): string {

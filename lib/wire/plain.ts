@@ -23,12 +23,24 @@ let far: Set<object> | undefined
  */
 export function isPlain(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return isPlainPrimitive(value)
+  return check(value, isRootPlain)
+}
+
+/** Whether each of a function's arguments is plain, and none is repeated: the list itself is known to be a plain array. */
+export function arePlain(args: readonly unknown[]): boolean {
+  return check(args, areItemsPlain)
+}
+
+const isRootPlain = (value: object) => isPlainObject(value, 0)
+const areItemsPlain = (args: object) => arePlainItems(args as readonly unknown[], 0)
+
+function check(value: object, isPlain: (value: object) => boolean): boolean {
   // A getter may send something itself, so that a call can begin inside another.
   const base = count
   const outer = far
   far = undefined
   try {
-    return isPlainObject(value, 0)
+    return isPlain(value)
   } catch {
     // A getter threw or the stack is full: the slow path finds out where, and says so.
     return false
