@@ -7,11 +7,11 @@ import { Roster } from './roster.js'
 import type { Validator } from './schema.js'
 import { type Messenger, Scope } from './scope.js'
 import { Handlers, isThenable } from './tasks/handlers.js'
-import { type CallOptions, PendingCalls } from './tasks/pending.js'
+import { aborted, type CallOptions, describeCall, PendingCalls } from './tasks/pending.js'
 import type { HandleOptions, HubStats, Member as MemberInfo, Sender, Target } from './types.js'
 import { VERSION } from './version.js'
 import { type Batch, readBatch } from './wire/batch.js'
-import { type Body, decodeArguments, decodeError, decodeValue, encodeArguments, encodeValue } from './wire/codec.js'
+import { type Body, decodeArguments, decodeError, encodeArguments, encodeValue } from './wire/codec.js'
 import {
   Address,
   ATTACHED,
@@ -91,7 +91,9 @@ export class Member extends HubEmitter implements Messenger {
       highWaterMark: DEFAULT_SETTINGS.highWaterMark,
       onBroken: (error) => this.finish(error),
     })
-    this.#pending = new PendingCalls((call) => this.#link.write(callFrame(Kind.Cancel, Address.Hub, call, '')))
+    this.#pending = new PendingCalls(validator, (call) =>
+      this.#link.write(callFrame(Kind.Cancel, Address.Hub, call, '')),
+    )
     this.#handlers = new Handlers({
       validator,
       send: (header, body, attachment) => this.#link.write(header, body, attachment && [attachment]),
@@ -256,9 +258,7 @@ export class Member extends HubEmitter implements Messenger {
     this.#state = 'closed'
     const options = cause && { cause }
     this.#onRefused?.(new HubError('ERR_HUB_CLOSED', 'The channel to the hub closed before the hub answered.', options))
-    this.#pending.close(
-      (attempt) => new HubError('ERR_HUB_CLOSED', `${attempt}: the hub was closed before an answer came.`, options),
-    )
+    this.#pending.close(cause)
     const error = new HubError('ERR_HUB_CLOSED', 'hub.drained(): the hub was closed.', options)
     for (const { reject } of this.#barriers.values()) reject(error)
     this.#barriers.clear()
@@ -380,24 +380,22 @@ export class Member extends HubEmitter implements Messenger {
   }
 
   #ask(to: Recipients, task: string, value: unknown, validated: number, options: CallOptions): Promise<unknown> {
-    const attempt = new Ask(to, task, this.#validator)
     const address =
       to.kind === 'everybody' ? Address.Anybody : (this.#roster.addresses(to, `request("${task}")`)[0] as number)
     const { text, bytes } = checkSize(encodeValue(value, 'the input of task', task))
     if (this.#link.queuedBytes > this.#settings.maxQueueBytes) {
       throw new HubError(
         'ERR_HUB_OVERLOADED',
-        `${attempt}: refused, because ${this.#link.queuedBytes} bytes wait to be sent.`,
+        `${describeCall(to, task)}: refused, because ${this.#link.queuedBytes} bytes wait to be sent.`,
       )
     }
+    const { timeout, signal, retries } = options
+    if (signal?.aborted) throw aborted(describeCall(to, task), signal)
     const flags = bytes ? validated | ATTACHED : validated
-    return this.#pending.start(attempt, options, (call, deadline) => {
-      this.#link.write(
-        requestHeader(flags, address, call, deadline, options.retries, task, text.length),
-        text,
-        bytes && [bytes],
-      )
-    })
+    const call = this.#pending.next()
+    const deadline = timeout === Number.POSITIVE_INFINITY ? timeout : Date.now() + timeout
+    this.#link.write(requestHeader(flags, address, call, deadline, retries, task, text.length), text, bytes && [bytes])
+    return this.#pending.expect(call, to, task, options)
   }
 
   /** It travels behind all that was sent before it: the hub's answer speaks of that, too. */
@@ -491,29 +489,6 @@ export class Member extends HubEmitter implements Messenger {
         this.#onLeft?.()
         break
     }
-  }
-}
-
-/** A task asked of somebody: how it reads in errors, and how its answer is read. */
-class Ask {
-  readonly #to: Recipients
-  readonly task: string
-  readonly #validator: Validator
-
-  constructor(to: Recipients, task: string, validator: Validator) {
-    this.#to = to
-    this.task = task
-    this.#validator = validator
-  }
-
-  toString(): string {
-    return this.#to.kind === 'everybody' ? `Delegation of "${this.task}"` : `Request "${this.task}" to ${this.#to}`
-  }
-
-  decode(text: string, bytes: Uint8Array | undefined, flags: number): unknown {
-    const value = decodeValue(text, bytes)
-    if (flags & VALIDATED || !this.#validator.hasOutput(this.task)) return value
-    return this.#validator.taskOutput(this.task, value)
   }
 }
 

@@ -12,7 +12,9 @@ import {
   requestName,
   VALIDATED,
 } from '../wire/frame.js'
-import { callKey } from './pending.js'
+
+/** Callers whose tasks have all ended, and of whom something is kept for the next one. */
+const MAX_IDLE_CALLERS = 64
 
 type Handler = (input: unknown, context: TaskContext) => unknown
 
@@ -50,7 +52,9 @@ export interface HandlersOptions {
 /** The tasks that this member serves, and those that it works on now. */
 export class Handlers {
   readonly #handlers = new Map<string, Handler>()
-  readonly #running = new Map<number, Context>()
+  /** What runs, by the caller's address and the number of its call. */
+  readonly #running = new Map<number, Map<number, Context>>()
+  #count = 0
   readonly #options: HandlersOptions
   #waiting: (() => void)[] = []
   served = 0
@@ -60,7 +64,7 @@ export class Handlers {
   }
 
   get running(): number {
-    return this.#running.size
+    return this.#count
   }
 
   add(task: string, handler: unknown): void {
@@ -81,7 +85,7 @@ export class Handlers {
 
   /** Resolves when no task runs here. */
   async idle(): Promise<void> {
-    while (this.#running.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    while (this.#count > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 
   /** A Request frame: runs the task, and answers. */
@@ -103,8 +107,7 @@ export class Handlers {
       return
     }
     const context = new Context(from, readDeadline(text, at))
-    const key = callKey(address, call)
-    this.#running.set(key, context)
+    this.#started(address, call, context)
     this.served++
     let result: unknown
     try {
@@ -114,76 +117,77 @@ export class Handlers {
         input = this.#validated(() => validator.taskInput(task, input))
         if (isThenable(input)) {
           result = input.then((value) => handler(value, context))
-          this.#settle(result as PromiseLike<unknown>, key, address, call, task)
+          this.#settle(result as PromiseLike<unknown>, address, call, task)
           return
         }
       }
       result = handler(input, context)
     } catch (error) {
-      this.#failed(key, address, call, error)
+      this.#failed(address, call, error)
       return
     }
-    if (isThenable(result)) this.#settle(result, key, address, call, task)
-    else this.#succeeded(key, address, call, task, result)
+    if (isThenable(result)) this.#settle(result, address, call, task)
+    else this.#succeeded(address, call, task, result)
   }
 
   /** The caller no longer waits. */
   cancel(address: number, call: number): void {
     this.#running
-      .get(callKey(address, call))
+      .get(address)
+      ?.get(call)
       ?.abort(new HubError('ERR_HUB_ABORTED', 'The caller of this task cancelled it, timed out, or is gone.'))
   }
 
   /** Nobody will wait for what still runs. */
   abortAll(reason: HubError): void {
-    for (const context of this.#running.values()) context.abort(reason)
+    for (const calls of this.#running.values()) for (const context of calls.values()) context.abort(reason)
   }
 
-  #settle(result: PromiseLike<unknown>, key: number, address: number, call: number, task: string): void {
+  #settle(result: PromiseLike<unknown>, address: number, call: number, task: string): void {
     result.then(
-      (value) => this.#succeeded(key, address, call, task, value),
-      (error) => this.#failed(key, address, call, error),
+      (value) => this.#succeeded(address, call, task, value),
+      (error) => this.#failed(address, call, error),
     )
   }
 
-  #succeeded(key: number, address: number, call: number, task: string, output: unknown): void {
+  #succeeded(address: number, call: number, task: string, output: unknown): void {
     const { validator } = this.#options
     if (validator.hasOutput(task)) {
       let validated: unknown
       try {
         validated = validator.taskOutput(task, output)
       } catch (error) {
-        this.#failed(key, address, call, error)
+        this.#failed(address, call, error)
         return
       }
       if (isThenable(validated)) {
         validated.then(
-          (value) => this.#answer(key, address, call, task, value, VALIDATED),
-          (error) => this.#failed(key, address, call, error),
+          (value) => this.#answer(address, call, task, value, VALIDATED),
+          (error) => this.#failed(address, call, error),
         )
         return
       }
-      this.#answer(key, address, call, task, validated, VALIDATED)
+      this.#answer(address, call, task, validated, VALIDATED)
       return
     }
-    this.#answer(key, address, call, task, output, 0)
+    this.#answer(address, call, task, output, 0)
   }
 
-  #answer(key: number, address: number, call: number, task: string, output: unknown, flags: number): void {
+  #answer(address: number, call: number, task: string, output: unknown, flags: number): void {
     let body: Body
     try {
       body = encodeValue(output, 'the answer of task', task)
     } catch (error) {
-      this.#failed(key, address, call, error)
+      this.#failed(address, call, error)
       return
     }
     this.#send(Kind.Response | flags, address, call, body)
-    this.#ended(key)
+    this.#ended(address, call)
   }
 
-  #failed(key: number, address: number, call: number, error: unknown): void {
+  #failed(address: number, call: number, error: unknown): void {
     this.#send(Kind.Failure, address, call, encodeError(error))
-    this.#ended(key)
+    this.#ended(address, call)
   }
 
   #refuse(address: number, call: number, code: string, message: string): void {
@@ -194,9 +198,23 @@ export class Handlers {
     this.#options.send(callHeader(bytes ? kind | ATTACHED : kind, address, call, text.length), text, bytes)
   }
 
-  #ended(key: number): void {
-    this.#running.delete(key)
-    if (this.#running.size > 0 || this.#waiting.length === 0) return
+  #started(address: number, call: number, context: Context): void {
+    let calls = this.#running.get(address)
+    if (!calls) {
+      calls = new Map()
+      this.#running.set(address, calls)
+    }
+    calls.set(call, context)
+    this.#count++
+  }
+
+  #ended(address: number, call: number): void {
+    const calls = this.#running.get(address)
+    calls?.delete(call)
+    // Callers come and go; those that call all the time are not worth a new Map each time.
+    if (calls?.size === 0 && this.#running.size > MAX_IDLE_CALLERS) this.#running.delete(address)
+    this.#count--
+    if (this.#count > 0 || this.#waiting.length === 0) return
     const waiting = this.#waiting
     this.#waiting = []
     for (const resolve of waiting) resolve()

@@ -1,28 +1,12 @@
 import { HubError, type HubErrorCode } from '../errors.js'
+import type { Recipients } from '../recipients.js'
+import type { Validator } from '../schema.js'
+import { decodeValue } from '../wire/codec.js'
+import { VALIDATED } from '../wire/frame.js'
+import { Expiry } from './expiry.js'
 
-/** Call numbers stay below 2^28, so that a number and a caller's address fit into one double. */
-export const MAX_CALL = 2 ** 28
-
-/** Beyond it Node's timers fire at once; so long a wait is as good as none. */
-const MAX_TIMER = 2 ** 31 - 1
-
-interface Pending {
-  /** What was asked of whom, for error messages. */
-  readonly attempt: Attempt
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: unknown) => void
-  timer: NodeJS.Timeout | undefined
-  signal: AbortSignal | undefined
-  onAbort: (() => void) | undefined
-}
-
-/** A task and whom it was asked of. Reads as both; made into words only where an error needs them. */
-export interface Attempt {
-  readonly task: string
-  toString(): string
-  /** Makes the answer of what came. */
-  decode(text: string, bytes: Uint8Array | undefined, flags: number): unknown
-}
+/** Call numbers stay below 2^28: V8 keeps them as small integers on every platform. */
+const MAX_CALL = 2 ** 28
 
 export interface CallOptions {
   readonly timeout: number
@@ -30,45 +14,95 @@ export interface CallOptions {
   readonly retries: number
 }
 
+/** A task asked of somebody, until it is answered. */
+class Ask {
+  readonly to: Recipients
+  readonly task: string
+  readonly options: CallOptions
+  onAbort: (() => void) | undefined
+  resolve: (value: unknown) => void = ignore
+  reject: (error: unknown) => void = ignore
+
+  constructor(to: Recipients, task: string, options: CallOptions) {
+    this.to = to
+    this.task = task
+    this.options = options
+  }
+
+  /** As it reads in errors. */
+  toString(): string {
+    return describeCall(this.to, this.task)
+  }
+}
+
+export function describeCall(to: Recipients, task: string): string {
+  const audience = to.kind === 'everybody' ? '' : ` to ${to}`
+  return `${to.kind === 'member' ? 'Request' : 'Delegation of'} ${JSON.stringify(task)}${audience}`
+}
+
+const ignore = () => {}
+
 /** The calls of this member that wait for their answers. */
 export class PendingCalls {
-  readonly #calls = new Map<number, Pending>()
+  readonly #asks = new Map<number, Ask>()
+  readonly #validator: Validator
   readonly #withdraw: (call: number) => void
+  readonly #expiry: Expiry
   #last = -1
 
   /** `withdraw` tells the hub that nobody waits for a call any more. */
-  constructor(withdraw: (call: number) => void) {
+  constructor(validator: Validator, withdraw: (call: number) => void) {
+    this.#validator = validator
     this.#withdraw = withdraw
+    this.#expiry = new Expiry((call, timeout) => {
+      this.#fail(
+        call,
+        (ask) =>
+          new HubError(
+            'ERR_HUB_TIMEOUT',
+            `${ask}: no answer within ${timeout} ms. ` +
+              'Allow more with .timeout(ms), or look what keeps the server busy.',
+          ),
+      )
+    })
   }
 
   get size(): number {
-    return this.#calls.size
+    return this.#asks.size
   }
 
-  /** Registers a call, then sends it. */
-  start(attempt: Attempt, options: CallOptions, send: (call: number, deadline: number) => void): Promise<unknown> {
-    const { timeout, signal } = options
-    if (signal?.aborted) return Promise.reject(aborted(attempt, signal))
+  /** A number for the next call. */
+  next(): number {
+    do this.#last = (this.#last + 1) % MAX_CALL
+    while (this.#asks.has(this.#last))
+    return this.#last
+  }
+
+  /** The answer to a call that is being sent. */
+  expect(call: number, to: Recipients, task: string, options: CallOptions): Promise<unknown> {
+    const ask = new Ask(to, task, options)
+    this.#asks.set(call, ask)
+    this.#expiry.add(call, options.timeout)
+    const { signal } = options
+    if (signal) {
+      ask.onAbort = () => this.#fail(call, () => aborted(ask.toString(), signal))
+      signal.addEventListener('abort', ask.onAbort, { once: true })
+    }
     return new Promise((resolve, reject) => {
-      const call = this.#next()
-      const pending: Pending = { attempt, resolve, reject, timer: undefined, signal, onAbort: undefined }
-      if (timeout < MAX_TIMER) pending.timer = setTimeout(this.#onTimeout, timeout, call, timeout)
-      if (signal) {
-        pending.onAbort = () => this.#fail(call, aborted(attempt, signal))
-        signal.addEventListener('abort', pending.onAbort, { once: true })
-      }
-      this.#calls.set(call, pending)
-      send(call, timeout === Number.POSITIVE_INFINITY ? timeout : Date.now() + timeout)
+      ask.resolve = resolve
+      ask.reject = reject
     })
   }
 
   answered(call: number, text: string, bytes: Uint8Array | undefined, flags: number): void {
-    const pending = this.#take(call)
-    if (!pending) return
+    const ask = this.#take(call)
+    if (!ask) return
     try {
-      pending.resolve(pending.attempt.decode(text, bytes, flags))
+      const value = decodeValue(text, bytes)
+      const unchecked = !(flags & VALIDATED) && this.#validator.hasOutput(ask.task)
+      ask.resolve(unchecked ? this.#validator.taskOutput(ask.task, value) : value)
     } catch (error) {
-      pending.reject(error)
+      ask.reject(error)
     }
   }
 
@@ -78,59 +112,40 @@ export class PendingCalls {
 
   /** The hub answers in place of a member. */
   refused(call: number, body: string): void {
-    const pending = this.#take(call)
-    if (!pending) return
+    const ask = this.#take(call)
+    if (!ask) return
     const { code, message } = JSON.parse(body) as { code: HubErrorCode; message: string }
-    pending.reject(new HubError(code, message))
+    ask.reject(new HubError(code, message))
   }
 
   /** Ends all that still wait. */
-  close(makeError: (attempt: Attempt) => HubError): void {
-    for (const call of [...this.#calls.keys()]) {
-      const pending = this.#take(call)
-      pending?.reject(makeError(pending.attempt))
+  close(cause: Error | undefined): void {
+    for (const call of [...this.#asks.keys()]) {
+      const ask = this.#take(call)
+      ask?.reject(
+        new HubError('ERR_HUB_CLOSED', `${ask}: the hub was closed before an answer came.`, cause && { cause }),
+      )
     }
+    this.#expiry.clear()
   }
 
-  readonly #onTimeout = (call: number, timeout: number) => {
-    const attempt = this.#calls.get(call)?.attempt
-    this.#fail(
-      call,
-      new HubError(
-        'ERR_HUB_TIMEOUT',
-        `${attempt}: no answer within ${timeout} ms. Allow more with .timeout(ms), or look what keeps the server busy.`,
-      ),
-    )
-  }
-
-  #fail(call: number, error: HubError): void {
-    const pending = this.#take(call)
-    if (!pending) return
+  #fail(call: number, makeError: (ask: Ask) => HubError): void {
+    const ask = this.#take(call)
+    if (!ask) return
     this.#withdraw(call)
-    pending.reject(error)
+    ask.reject(makeError(ask))
   }
 
-  #take(call: number): Pending | undefined {
-    const pending = this.#calls.get(call)
-    if (!pending) return undefined
-    this.#calls.delete(call)
-    clearTimeout(pending.timer)
-    if (pending.onAbort) pending.signal?.removeEventListener('abort', pending.onAbort)
-    return pending
-  }
-
-  #next(): number {
-    do this.#last = (this.#last + 1) % MAX_CALL
-    while (this.#calls.has(this.#last))
-    return this.#last
+  #take(call: number): Ask | undefined {
+    const ask = this.#asks.get(call)
+    if (!ask) return undefined
+    this.#asks.delete(call)
+    this.#expiry.remove(call, ask.options.timeout)
+    if (ask.onAbort) ask.options.signal?.removeEventListener('abort', ask.onAbort)
+    return ask
   }
 }
 
-function aborted(attempt: Attempt, signal: AbortSignal): HubError {
+export function aborted(attempt: string, signal: AbortSignal): HubError {
   return new HubError('ERR_HUB_ABORTED', `${attempt}: its signal was aborted.`, { cause: signal.reason })
-}
-
-/** A call's number and its caller as one key. */
-export function callKey(address: number, call: number): number {
-  return address * MAX_CALL + call
 }

@@ -64,14 +64,16 @@ export class Link {
    * Appends whole frames, and the attachments that they name. The text may come in two parts: V8 flattens a rope that
    * grows at its end alone much faster than one with branches.
    */
-  write(start: string, rest = '', attachments: readonly Uint8Array[] = NO_ATTACHMENTS): void {
+  write(start: string, rest = '', attachments?: readonly Uint8Array[]): void {
     if (this.#broken) return
     this.#fresh += start
     this.#fresh += rest
     this.#openBytes += start.length + rest.length
-    for (const attachment of attachments) {
-      this.#freshAttachments.push(attachment)
-      this.#openBytes += attachment.byteLength
+    if (attachments !== undefined) {
+      for (const attachment of attachments) {
+        this.#freshAttachments.push(attachment)
+        this.#openBytes += attachment.byteLength
+      }
     }
     if (this.#openBytes >= FULL_BATCH) {
       if (this.#inFlight < MAX_IN_FLIGHT) this.#flush()
