@@ -6,7 +6,8 @@ import type { Place } from './place.js'
 
 /** Where frames can be delivered: a seat, whoever sits there, or one incarnation. */
 export interface Outlet {
-  deliver(sender: Peer, frames: string, attachments: readonly Uint8Array[]): void
+  /** `owned`: the frames are no small part of a large batch, which they would keep alive while they wait. */
+  deliver(sender: Peer, frames: string, attachments: readonly Uint8Array[], owned?: boolean): void
 }
 
 export interface PeerOptions {
@@ -76,14 +77,14 @@ export class Peer implements Outlet {
     return this.#link.queuedBytes > this.#options.maxQueueBytes
   }
 
-  deliver(sender: Peer, frames: string, attachments: readonly Uint8Array[]): void {
+  deliver(sender: Peer, frames: string, attachments: readonly Uint8Array[], owned = false): void {
     if (this.gone) return
     // Every batch names its senders anew: batches can then be dropped or thinned out without regard to each other.
     if (sender !== this.#lastSender || this.#link.atBatchStart) {
       this.#lastSender = sender
-      this.#link.write(sender.#senderFrame, frames, attachments)
+      this.#link.write(sender.#senderFrame, frames, attachments, owned)
     } else {
-      this.#link.write(frames, '', attachments)
+      this.#link.write(frames, '', attachments, owned)
     }
     if (this.#link.over) this.#hold(sender)
   }

@@ -58,9 +58,9 @@ export class Place implements Outlet {
     return this.holds && (this.known === undefined || this.known.listens(name))
   }
 
-  deliver(sender: Peer, frames: string, attachments: readonly Uint8Array[]): void {
+  deliver(sender: Peer, frames: string, attachments: readonly Uint8Array[], owned = false): void {
     if (this.peer?.ready) {
-      this.peer.deliver(sender, frames, attachments)
+      this.peer.deliver(sender, frames, attachments, owned)
     } else if (this.holds) {
       this.hold.add(sender, frames, attachments)
       if (this.hold.bytes > this.#highWaterMark) this.pressure.press(sender)

@@ -80,7 +80,7 @@ export class Switchboard {
             break
           case Kind.Control:
             // What the hub does for a member comes after what that member sent before.
-            this.#forward(from, runTo, text.substring(runStart, at), attachments, runAttached, attached)
+            this.#forward(from, runTo, text, runStart, at, attachments, runAttached, attached)
             runTo = NOWHERE
             runStart = at
             runAttached = attached
@@ -92,7 +92,7 @@ export class Switchboard {
             throw malformed(at)
         }
         if (to !== runTo) {
-          this.#forward(from, runTo, text.substring(runStart, at), attachments, runAttached, attached)
+          this.#forward(from, runTo, text, runStart, at, attachments, runAttached, attached)
           runTo = to
           runStart = at
           runAttached = attached
@@ -101,21 +101,30 @@ export class Switchboard {
         at += length
       }
     } finally {
-      this.#forward(from, runTo, text.substring(runStart, at), attachments, runAttached, attached)
+      this.#forward(from, runTo, text, runStart, at, attachments, runAttached, attached)
     }
   }
 
   #forward(
     from: Peer,
     to: readonly Outlet[],
-    frames: string,
-    attachments: readonly Uint8Array[],
-    first: number,
+    text: string,
+    start: number,
     end: number,
+    attachments: readonly Uint8Array[],
+    firstAttached: number,
+    endAttached: number,
   ): void {
-    if (to.length === 0 || frames === '') return
-    const attached = first === end ? NO_ATTACHMENTS : attachments.slice(first, end)
-    for (const outlet of to) outlet.deliver(from, frames, attached)
+    if (to.length === 0 || start === end) return
+    const frames = text.substring(start, end)
+    if (firstAttached < endAttached) {
+      const attached = attachments.slice(firstAttached, endAttached)
+      for (const outlet of to) outlet.deliver(from, frames, attached)
+    } else {
+      // A slice keeps the whole batch alive: that is no loss where it is most of it, and all receivers share it.
+      const owned = frames.length * 2 > text.length
+      for (const outlet of to) outlet.deliver(from, frames, NO_ATTACHMENTS, owned)
+    }
   }
 
   #route(from: Peer, text: string, at: number): readonly Outlet[] {

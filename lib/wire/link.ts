@@ -62,12 +62,19 @@ export class Link {
 
   /**
    * Appends whole frames, and the attachments that they name. The text may come in two parts: V8 flattens a rope that
-   * grows at its end alone much faster than one with branches.
+   * grows at its end alone much faster than one with branches. `owned`: it may wait as it is, because it is no small
+   * part of a large text that it would keep alive.
    */
-  write(start: string, rest = '', attachments?: readonly Uint8Array[]): void {
+  write(start: string, rest = '', attachments?: readonly Uint8Array[], owned = false): void {
     if (this.#broken) return
-    this.#fresh += start
-    this.#fresh += rest
+    if (owned) {
+      this.#settle()
+      this.#settled += start
+      this.#settled += rest
+    } else {
+      this.#fresh += start
+      this.#fresh += rest
+    }
     this.#openBytes += start.length + rest.length
     if (attachments !== undefined) {
       for (const attachment of attachments) {
@@ -181,14 +188,12 @@ export class Link {
     if (this.#freshAttachments.length > 0) this.#freshAttachments = []
   }
 
-  /** Ends the open batch; it waits as one piece. */
+  /** Ends the open batch; it waits for its turn. */
   #close(): void {
     if (this.#openBytes === 0) return
     this.#settle()
-    const bytes = this.#openBytes
-    const { text, attachments } = this.#takeOpen()
-    this.#closed.push({ text: flatten(text), attachments })
-    this.#closedBytes += bytes
+    this.#closedBytes += this.#openBytes
+    this.#closed.push(this.#takeOpen())
   }
 
   #check(): void {
