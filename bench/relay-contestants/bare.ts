@@ -103,17 +103,19 @@ function primary(): void {
   const links: Link[] = []
   let starting = seats.length
 
-  const stopwatch = new Stopwatch(receivers(workload).length, async (result) => {
-    await report({ result })
-    for (const worker of workers) worker.process.kill('SIGKILL')
-    process.exit(0)
-  })
+  const stopwatch = new Stopwatch(
+    receivers(workload).length,
+    () => links[0]?.push(frame(0, GO, 0, '')),
+    async (result) => {
+      await report({ result })
+      for (const worker of workers) worker.process.kill('SIGKILL')
+      process.exit(0)
+    },
+  )
 
   const control = (kind: number, body: string) => {
     if (kind === DONE) return stopwatch.done(body ? Number(body) : undefined)
-    if (--starting > 0) return
-    stopwatch.start()
-    links[0]?.push(frame(0, GO, 0, ''))
+    if (--starting === 0) stopwatch.start()
   }
 
   for (let seat = 0; seat < seats.length; seat++) {
@@ -159,6 +161,7 @@ function worker(seat: number): void {
       calls.delete(id)
       resolve?.(body)
     } else if (++received === count) {
+      received = 0
       link.push(frame(PRIMARY, DONE, 0, ''))
     }
     return end

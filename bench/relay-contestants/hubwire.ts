@@ -36,14 +36,17 @@ async function primary(): Promise<void> {
   const hub = await startHub<App>({ workers: [SENDER, ...receivers(workload)].map((id) => ({ id, args })) })
   await report({ pids: hub.members.flatMap(({ id, pid }) => (id === hub.id || pid === undefined ? [] : [pid])) })
 
-  const stopwatch = new Stopwatch(receivers(workload).length, async (result) => {
-    await report({ result })
-    await hub.close()
-    process.exit(0)
-  })
+  const stopwatch = new Stopwatch(
+    receivers(workload).length,
+    () => hub.to(SENDER).emit('go'),
+    async (result) => {
+      await report({ result })
+      await hub.close()
+      process.exit(0)
+    },
+  )
   hub.on('done', (p50) => stopwatch.done(p50))
   stopwatch.start()
-  hub.to(SENDER).emit('go')
 }
 
 async function worker(): Promise<void> {
@@ -52,7 +55,9 @@ async function worker(): Promise<void> {
   if (hub.id !== SENDER) {
     let received = 0
     hub.on('item', () => {
-      if (++received === count) hub.to('primary').emit('done')
+      if (++received < count) return
+      received = 0
+      hub.to('primary').emit('done')
     })
     hub.handle('echo', (item) => item)
     return

@@ -29,11 +29,15 @@ function primary(): void {
   const targets: Worker[] = []
   let starting = 1 + receivers(workload).length
 
-  const stopwatch = new Stopwatch(receivers(workload).length, async (result) => {
-    await report({ result })
-    for (const worker of workers.values()) worker.process.kill('SIGKILL')
-    process.exit(0)
-  })
+  const stopwatch = new Stopwatch(
+    receivers(workload).length,
+    () => workers.get(SENDER)?.send({ control: 'go' }),
+    async (result) => {
+      await report({ result })
+      for (const worker of workers.values()) worker.process.kill('SIGKILL')
+      process.exit(0)
+    },
+  )
 
   for (const seat of [SENDER, ...receivers(workload)]) {
     const worker = cluster.fork()
@@ -42,10 +46,7 @@ function primary(): void {
     worker.on('message', (message: Message) => {
       if ('control' in message) {
         if (message.control === 'done') return stopwatch.done(message.p50)
-        if (message.control === 'ready' && --starting === 0) {
-          stopwatch.start()
-          workers.get(SENDER)?.send({ control: 'go' })
-        }
+        if (message.control === 'ready' && --starting === 0) stopwatch.start()
       } else if (workload === 'fanout') {
         for (const target of targets) target.send(message)
       } else if (message.answer !== undefined) {
@@ -74,6 +75,7 @@ function worker(): void {
       const { d, i, to, type, call } = message
       send({ d, i, to, type, answer: call })
     } else if (++received === count) {
+      received = 0
       send({ control: 'done' })
     }
   })
