@@ -10,7 +10,9 @@
  * ```
  */
 export interface Contract {
-  /** Event name to listener signature: the convention of typed-emitter and of Socket.IO. Interfaces and types both fit. */
+  /**
+   * Event name to listener signature: the convention of typed-emitter and of Socket.IO. Interfaces and types both fit.
+   */
   events?: object
   /** Task name to a function of exactly one input (or none) and one output. */
   tasks?: object

@@ -1,4 +1,6 @@
-/** What went wrong, for programs. The first nine are outcomes; `ERR_INVALID_ARG_VALUE` is Node's own code for misuse. */
+/**
+ * What went wrong, for programs. The first nine are outcomes; `ERR_INVALID_ARG_VALUE` is Node's own code for misuse.
+ */
 export type HubErrorCode =
   /** No answer came within the call's timeout, or a worker was not ready within its `readyTimeout`. */
   | 'ERR_HUB_TIMEOUT'
@@ -25,8 +27,8 @@ export type HubErrorCode =
   | 'ERR_INVALID_ARG_VALUE'
 
 /**
- * Every error that Hubwire itself raises. Its message says what was tried, on whom, and what to do. What a task's handler
- * throws arrives as an error of its own, not as a `HubError`, even if it was one there.
+ * Every error that Hubwire itself raises. Its message says what was tried, on whom, and what to do. What a task's
+ * handler throws arrives as an error of its own, not as a `HubError`, even if it was one there.
  */
 export class HubError extends Error {
   readonly code: HubErrorCode

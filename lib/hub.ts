@@ -30,7 +30,9 @@ export interface HubOptions<C extends Contract = UntypedContract> extends Superv
   timeout?: number
   /** Bytes queued towards a member above which `emit` returns false. @default 1048576, 1 MiB */
   highWaterMark?: number
-  /** Bytes queued towards a member above which it is slow at once, and takes no more tasks. @default 67108864, 64 MiB */
+  /**
+   * Bytes queued towards a member above which it is slow at once, and takes no more tasks. @default 67108864, 64 MiB
+   */
   maxQueueBytes?: number
   /**
    * Bytes held for a seat that starts or restarts; beyond, its events are dropped, oldest first, and further tasks
@@ -66,7 +68,8 @@ let running: Primary | undefined
 /**
  * Makes this process the hub: forks the workers, looks after them, and relays between them. Resolves when every worker
  * is ready. When one is not, it rejects with its exit code and the last of its stderr, and no process is left.
- * @throws {HubError} `ERR_INVALID_ARG_VALUE`; `ERR_HUB_MEMBER_EXITED` and `ERR_HUB_TIMEOUT` when a worker does not start
+ * @throws {HubError} `ERR_INVALID_ARG_VALUE`; `ERR_HUB_MEMBER_EXITED` and `ERR_HUB_TIMEOUT` when a worker does not
+ * start
  */
 export async function startHub<C extends Contract = UntypedContract>(
   options: HubOptions<C> = {},

@@ -27,8 +27,8 @@ export interface StandardIssue {
 
 /**
  * Validators for the payloads of a contract, each for those events and tasks that should have one. They run once for
- * each payload: at the sender, where what they return is what travels, or, when the sender has none, at the receiver. So
- * a schema may transform, and need not accept what it returns.
+ * each payload: at the sender, where what they return is what travels, or, when the sender has none, at the receiver.
+ * So a schema may transform, and need not accept what it returns.
  *
  * ```ts
  * schemas: {

@@ -52,7 +52,10 @@ export interface TaskContext {
 
 /** How a task is served. */
 export interface HandleOptions {
-  /** How many of these may run in this member at a time, over `request` and `delegate` together. What exceeds it waits in the hub. @default Infinity */
+  /**
+   * How many of these may run in this member at a time, over `request` and `delegate` together. What exceeds it waits
+   * in the hub. @default Infinity
+   */
   concurrency?: number
 }
 
@@ -64,7 +67,9 @@ export type Gathered<T> =
   | { readonly id: string; readonly status: 'fulfilled'; readonly value: T }
   | { readonly id: string; readonly status: 'rejected'; readonly reason: Error }
 
-/** Immutable: each returns a new object and leaves its own as it was. They say how to ask; events know nothing of them. */
+/**
+ * Immutable: each returns a new object and leaves its own as it was. They say how to ask; events know nothing of them.
+ */
 interface Operators {
   /**
    * How long to wait for an answer, in milliseconds; `Infinity` waits for ever. Then the call rejects with
@@ -83,8 +88,8 @@ interface Operators {
 interface Emits<C extends Contract> {
   /**
    * Sends an event to the target. Returns false when a queue towards it is over its mark: the event was accepted, but
-   * slow down, and await `hub.drained(target)`. For a seat that is starting or restarting the hub holds it; for one that
-   * was stopped or given up it is dropped.
+   * slow down, and await `hub.drained(target)`. For a seat that is starting or restarting the hub holds it; for one
+   * that was stopped or given up it is dropped.
    * @throws {HubError} `ERR_HUB_NO_MEMBER`, `ERR_HUB_PAYLOAD`, `ERR_HUB_CLOSED`, `ERR_INVALID_ARG_VALUE`
    */
   emit<E extends EventName<C>>(event: E, ...args: EventArgs<C, E>): boolean
@@ -190,7 +195,9 @@ export interface Hub<C extends Contract = import('./contract.js').UntypedContrac
   readonly id: string
   /** This member's role, if it has one. */
   readonly role: string | undefined
-  /** Everybody on the hub, this member included, and seats whose process is gone. A snapshot: read it again for news. */
+  /**
+   * Everybody on the hub, this member included, and seats whose process is gone. A snapshot: read it again for news.
+   */
   readonly members: readonly Member[]
   /** Tells in every member what happens to the others: joins, leaves, restarts. */
   readonly lifecycle: Lifecycle
@@ -224,7 +231,9 @@ export interface Hub<C extends Contract = import('./contract.js').UntypedContrac
   getMaxListeners(): number
   setMaxListeners(count: number): this
 
-  /** Calls the listener for every event that is sent to this member, whatever its name. Counts as listening to them all. */
+  /**
+   * Calls the listener for every event that is sent to this member, whatever its name. Counts as listening to them all.
+   */
   onAny(listener: AnyListener<C>): this
   /** Undoes one `onAny` of this listener. */
   offAny(listener: AnyListener<C>): this
@@ -329,20 +338,29 @@ export interface SupervisionOptions {
   restart?: RestartKind
   /** More than `restarts` in `period` milliseconds, and the seat gives up. @default { restarts: 5, period: 60000 } */
   intensity?: { restarts: number; period: number }
-  /** Delay before a restart: doubles from `min` to `max` milliseconds, with jitter. @default { min: 100, max: 10000 } */
+  /**
+   * Delay before a restart: doubles from `min` to `max` milliseconds, with jitter. @default { min: 100, max: 10000 }
+   */
   backoff?: { min: number; max: number }
-  /** A worker whose event loop does not turn for so many milliseconds is killed, and restarted. @default undefined, off */
+  /**
+   * A worker whose event loop does not turn for so many milliseconds is killed, and restarted. @default undefined, off
+   */
   hungAfter?: number
   /** How long a worker has to become ready, in milliseconds. @default 30000 */
   readyTimeout?: number
-  /** How long a worker has to finish its work when it is stopped, in milliseconds, before it is killed. @default 10000 */
+  /**
+   * How long a worker has to finish its work when it is stopped, in milliseconds, before it is killed. @default 10000
+   */
   gracePeriod?: number
   /** `tail`: stderr passes through, its last 4 KiB kept for error messages. `inherit`: untouched. @default 'tail' */
   stderr?: 'tail' | 'inherit'
 }
 
 interface WorkerSource extends SupervisionOptions {
-  /** The file to run. A string is resolved against the working directory, as cluster does. @default the current entry file */
+  /**
+   * The file to run. A string is resolved against the working directory, as cluster does. @default the current entry
+   * file
+   */
   exec?: string | URL
   /** The arguments of its command line. @default those of the primary */
   args?: readonly string[]
@@ -380,11 +398,13 @@ export interface PrimaryHub<C extends Contract = import('./contract.js').Untyped
    */
   fork(spec: WorkerSpec): Promise<readonly Member[]>
   /**
-   * Stops a worker for good: it finishes its tasks, and is killed after `gracePeriod`. Its id stays taken. Resolves when
-   * it is gone.
+   * Stops a worker for good: it finishes its tasks, and is killed after `gracePeriod`. Its id stays taken. Resolves
+   * when it is gone.
    */
   stop(id: string | number): Promise<void>
-  /** Stops a worker and starts it again, also one that was stopped or has given up; resolves when the new one is ready. */
+  /**
+   * Stops a worker and starts it again, also one that was stopped or has given up; resolves when the new one is ready.
+   */
   restart(id: string | number): Promise<void>
 }
 
