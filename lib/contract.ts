@@ -10,7 +10,9 @@
  * ```
  */
 export interface Contract {
-  /** Event name to listener signature: the convention of typed-emitter and of Socket.IO. Interfaces and types both fit. */
+  /**
+   * Event name to listener signature: the convention of typed-emitter and of Socket.IO. Interfaces and types both fit.
+   */
   events?: object
   /** Task name to a function of exactly one input (or none) and one output. */
   tasks?: object
@@ -24,17 +26,21 @@ export interface UntypedContract {
   tasks: Record<string, (input?: any) => any>
 }
 
-/** Events that every hub raises locally, as any Node.js `EventEmitter` does. They never travel. */
+/** Local events, which every hub raises, as any Node.js `EventEmitter` does. They never travel. */
 export interface LocalEvents {
   error: (error: Error) => void
   newListener: (event: string, listener: (...args: never[]) => void) => void
   removeListener: (event: string, listener: (...args: never[]) => void) => void
 }
 
+/** The events of a contract; none where it has none. */
 export type EventsOf<C extends Contract> = C extends { events: infer E extends object } ? E : Record<never, never>
+/** The tasks of a contract; none where it has none. */
 export type TasksOf<C extends Contract> = C extends { tasks: infer T extends object } ? T : Record<never, never>
 
+/** The names of a contract's events that travel. */
 export type EventName<C extends Contract> = Exclude<keyof EventsOf<C>, keyof LocalEvents> & string
+/** The names of a contract's tasks. */
 export type TaskName<C extends Contract> = keyof TasksOf<C> & string
 
 type Signature<F> = F extends (...args: infer A) => infer R ? { args: A; result: R } : never

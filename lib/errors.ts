@@ -1,12 +1,17 @@
-/** What went wrong, for programs. The first nine are outcomes; `ERR_INVALID_ARG_VALUE` is Node's own code for misuse. */
+/**
+ * What went wrong, for programs. The first nine are outcomes; `ERR_INVALID_ARG_VALUE` is Node's own code for misuse.
+ */
 export type HubErrorCode =
-  /** No answer came within the call's timeout. */
+  /** No answer came within the call's timeout, or a worker was not ready within its `readyTimeout`. */
   | 'ERR_HUB_TIMEOUT'
   /** The target names nobody on this hub. */
   | 'ERR_HUB_NO_MEMBER'
   /** The member is there, but serves no such task; or nobody does. */
   | 'ERR_HUB_NO_HANDLER'
-  /** The member went away, was stopped or gave up: the task may have run, or will never run. */
+  /**
+   * The member's process ended while it worked on the task, which may have run; or it was stopped or given up, and the
+   * task will not run; or a worker ended before it was ready.
+   */
   | 'ERR_HUB_MEMBER_EXITED'
   /** A bounded queue is full: nothing was accepted. */
   | 'ERR_HUB_OVERLOADED'
@@ -21,7 +26,10 @@ export type HubErrorCode =
   /** An argument or option is wrong. Nothing was done. */
   | 'ERR_INVALID_ARG_VALUE'
 
-/** Every error that Hubwire itself raises. Errors thrown by a task's handler arrive as themselves, not as a `HubError`. */
+/**
+ * Every error that Hubwire itself raises. Its message says what was tried, on whom, and what to do. What a task's
+ * handler throws arrives as an error of its own, not as a `HubError`, even if it was one there.
+ */
 export class HubError extends Error {
   readonly code: HubErrorCode
 

@@ -20,24 +20,30 @@ import type { HubStats, Member as MemberInfo, PrimaryHub, SupervisionOptions, Wo
 import { fromMessage, isHubMessage } from './wire/batch.js'
 import { IpcTransport, LocalTransport } from './wire/transport.js'
 
+/** The options of `startHub()`. Those of supervision hold for all workers whose spec says nothing else. */
 export interface HubOptions<C extends Contract = UntypedContract> extends SupervisionOptions {
   /** The workers to fork and to look after. None makes the primary a complete hub alone. @default [] */
   workers?: readonly WorkerSpec[]
-  /** Validators of payloads, for those who want them. */
+  /** Validators of what the primary sends, and of what arrives there unvalidated, for those who want them. */
   schemas?: Schemas<C>
   /** How long a call waits for its answer unless it says otherwise, in milliseconds. @default 30000 */
   timeout?: number
-  /** Bytes queued towards a member above which `emit` returns false. @default 1048576 */
+  /** Bytes queued towards a member above which `emit` returns false. @default 1048576, 1 MiB */
   highWaterMark?: number
-  /** Bytes queued towards a member above which it is slow at once, and takes no more tasks. @default 67108864 */
+  /**
+   * Bytes queued towards a member above which it is slow at once, and takes no more tasks. @default 67108864, 64 MiB
+   */
   maxQueueBytes?: number
-  /** Bytes held for a seat that starts or restarts; beyond, events are dropped, oldest first. @default 16777216 */
+  /**
+   * Bytes held for a seat that starts or restarts; beyond, its events are dropped, oldest first, and further tasks
+   * refused. @default 16777216, 16 MiB
+   */
   maxHeldBytes?: number
   /** Tasks that may wait in the hub for a handler with room; beyond, they are refused. @default 10000 */
   maxQueuedTasks?: number
   /** How long a link may stay over its mark before it is slow, in milliseconds. @default 1000 */
   slowAfter?: number
-  /** Stop everything in order at SIGINT and SIGTERM, and exit. @default true */
+  /** Stop everything in order at SIGINT and SIGTERM, and exit; at a second one, at once. @default true */
   signals?: boolean
   /** `manual`: the primary takes no messages before it calls `hub.ready()`. @default 'auto' */
   ready?: 'auto' | 'manual'
@@ -61,8 +67,9 @@ let running: Primary | undefined
 
 /**
  * Makes this process the hub: forks the workers, looks after them, and relays between them. Resolves when every worker
- * is ready.
- * @throws {HubError} `ERR_INVALID_ARG_VALUE`; `ERR_HUB_MEMBER_EXITED` and `ERR_HUB_TIMEOUT` when a worker does not start
+ * is ready. When one is not, it rejects with its exit code and the last of its stderr, and no process is left.
+ * @throws {HubError} `ERR_INVALID_ARG_VALUE`; `ERR_HUB_MEMBER_EXITED` and `ERR_HUB_TIMEOUT` when a worker does not
+ * start
  */
 export async function startHub<C extends Contract = UntypedContract>(
   options: HubOptions<C> = {},
@@ -245,8 +252,12 @@ class Primary extends Member {
   async #add(seats: readonly ResolvedSeat[]): Promise<void> {
     // All seats are there before the first process is: what is sent to one that starts later waits for it.
     for (const seat of seats) this.#exchange.addPlace(seat.id, seat.role)
-    await this.#supervisor.add(seats)
-    await this.sync()
+    try {
+      await this.#supervisor.add(seats)
+    } finally {
+      // Whoever is told that they are ready, or that they are gone, finds it so.
+      await this.sync()
+    }
   }
 
   #spawned(id: string, incarnation: number, worker: WorkerProcess): void {

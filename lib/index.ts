@@ -12,7 +12,7 @@ export type {
 } from './contract.js'
 export { HubError, type HubErrorCode } from './errors.js'
 export { type HubOptions, startHub } from './hub.js'
-export type { Schemas, StandardSchema } from './schema.js'
+export type { Schemas, StandardIssue, StandardResult, StandardSchema, TaskSchemas } from './schema.js'
 export type {
   AnyListener,
   Caller,

@@ -4,9 +4,9 @@ import { HubError, invalid } from './errors.js'
 import { parseTarget, Recipients } from './recipients.js'
 import { PROTOCOL, type Settings, type ToHub, type ToMember } from './relay/control.js'
 import { Roster } from './roster.js'
-import type { Validator } from './schema.js'
+import { isThenable, type Validator } from './schema.js'
 import { type Messenger, Scope } from './scope.js'
-import { Handlers, isThenable } from './tasks/handlers.js'
+import { Handlers } from './tasks/handlers.js'
 import { aborted, type CallOptions, describeCall, PendingCalls } from './tasks/pending.js'
 import type { HandleOptions, HubStats, Member as MemberInfo, Sender, Target } from './types.js'
 import { VERSION } from './version.js'
@@ -24,6 +24,7 @@ import {
   eventName,
   Kind,
   MAX_TEXT_LENGTH,
+  RAISED,
   readAddress,
   readCall,
   readKind,
@@ -91,15 +92,18 @@ export class Member extends HubEmitter implements Messenger {
       highWaterMark: DEFAULT_SETTINGS.highWaterMark,
       onBroken: (error) => this.finish(error),
     })
-    this.#pending = new PendingCalls(validator, (call) =>
-      this.#link.write(callFrame(Kind.Cancel, Address.Hub, call, '')),
+    const onRefusedPayload = () => {
+      this.#refusedPayloads++
+    }
+    this.#pending = new PendingCalls(
+      validator,
+      (call) => this.#link.write(callFrame(Kind.Cancel, Address.Hub, call, '')),
+      onRefusedPayload,
     )
     this.#handlers = new Handlers({
       validator,
       send: (header, body, attachment) => this.#link.write(header, body, attachment && [attachment]),
-      onRefusedPayload: () => {
-        this.#refusedPayloads++
-      },
+      onRefusedPayload,
     })
     this.#scope = this.#makeScope()
   }
@@ -292,7 +296,10 @@ export class Member extends HubEmitter implements Messenger {
         case Kind.Failure: {
           const server = sender ? `member ${JSON.stringify(sender.id)}` : 'another member'
           const body = text.substring(callBody(at), at + length)
-          this.#pending.failed(readCall(text, at), () => decodeError(body, bytes, server))
+          this.#pending.failed(readCall(text, at), () => {
+            const error = decodeError(body, bytes, server)
+            return flags & RAISED ? raisedAt(server, error) : error
+          })
           break
         }
         case Kind.Refusal:
@@ -336,7 +343,7 @@ export class Member extends HubEmitter implements Messenger {
       if (!this.#validator.hasInput(task)) return this.#ask(to, task, input, 0, options)
       const validated = this.#validator.taskInput(task, input)
       if (!isThenable(validated)) return this.#ask(to, task, validated, VALIDATED, options)
-      return Promise.resolve(validated).then((value) => this.#ask(to, task, value, VALIDATED, options))
+      return this.#askLater(to, task, validated, options)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -380,6 +387,34 @@ export class Member extends HubEmitter implements Messenger {
   }
 
   #ask(to: Recipients, task: string, value: unknown, validated: number, options: CallOptions): Promise<unknown> {
+    if (options.signal?.aborted) throw aborted(describeCall(to, task), options.signal)
+    const call = this.#pending.next()
+    this.#writeRequest(call, deadlineOf(options), to, task, value, validated, options)
+    return this.#pending.expect(call, to, task, options)
+  }
+
+  /** While a schema takes its time, the call's timeout and signal are in force already. */
+  #askLater(to: Recipients, task: string, validated: Promise<unknown>, options: CallOptions): Promise<unknown> {
+    if (options.signal?.aborted) throw aborted(describeCall(to, task), options.signal)
+    const call = this.#pending.next()
+    const deadline = deadlineOf(options)
+    validated
+      .then((value) => {
+        if (this.#pending.has(call)) this.#writeRequest(call, deadline, to, task, value, VALIDATED, options)
+      })
+      .then(undefined, (error) => this.#pending.failed(call, () => error))
+    return this.#pending.expect(call, to, task, options)
+  }
+
+  #writeRequest(
+    call: number,
+    deadline: number,
+    to: Recipients,
+    task: string,
+    value: unknown,
+    validated: number,
+    { retries }: CallOptions,
+  ): void {
     const address =
       to.kind === 'everybody' ? Address.Anybody : (this.#roster.addresses(to, `request("${task}")`)[0] as number)
     const { text, bytes } = checkSize(encodeValue(value, 'the input of task', task))
@@ -389,13 +424,8 @@ export class Member extends HubEmitter implements Messenger {
         `${describeCall(to, task)}: refused, because ${this.#link.queuedBytes} bytes wait to be sent.`,
       )
     }
-    const { timeout, signal, retries } = options
-    if (signal?.aborted) throw aborted(describeCall(to, task), signal)
     const flags = bytes ? validated | ATTACHED : validated
-    const call = this.#pending.next()
-    const deadline = timeout === Number.POSITIVE_INFINITY ? timeout : Date.now() + timeout
     this.#link.write(requestHeader(flags, address, call, deadline, retries, task, text.length), text, bytes && [bytes])
-    return this.#pending.expect(call, to, task, options)
   }
 
   /** It travels behind all that was sent before it: the hub's answer speaks of that, too. */
@@ -490,6 +520,19 @@ export class Member extends HubEmitter implements Messenger {
         break
     }
   }
+}
+
+function deadlineOf({ timeout }: CallOptions): number {
+  return timeout === Number.POSITIVE_INFINITY ? timeout : Date.now() + timeout
+}
+
+/** What went wrong elsewhere, and is not a handler's error, is a `HubError` here, too. */
+function raisedAt(server: string, error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const { code, message, stack, cause } = error as HubError
+  const raised = new HubError(code, `${message} (in ${server})`, Object.hasOwn(error, 'cause') ? { cause } : undefined)
+  if (stack !== undefined) raised.stack = stack.replace(message, () => raised.message)
+  return raised
 }
 
 function checkSize(body: Body): Body {

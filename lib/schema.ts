@@ -26,8 +26,9 @@ export interface StandardIssue {
 }
 
 /**
- * Validators for the payloads of a contract, each for those events and tasks that should have one. They run at the
- * sender, where what they return is what travels, and again at the receiver: a schema must accept what it returns.
+ * Validators for the payloads of a contract, each for those events and tasks that should have one. They run once for
+ * each payload: at the sender, where what they return is what travels, or, when the sender has none, at the receiver.
+ * So a schema may transform, and need not accept what it returns.
  *
  * ```ts
  * schemas: {
@@ -45,7 +46,9 @@ export interface Schemas<C extends Contract = UntypedContract> {
 
 /** The validators of one task. */
 export interface TaskSchemas<C extends Contract, T extends TaskName<C>> {
+  /** Runs at the caller, or else where the handler is. */
   input?: StandardSchema<TaskInput<C, T>>
+  /** Runs where the handler is, or else at the caller. */
   output?: StandardSchema<TaskOutput<C, T>>
 }
 
@@ -97,7 +100,7 @@ export class Validator {
     if (schema === undefined) return args
     const place: Place = { of: `event ${JSON.stringify(name)}`, what: 'arguments', root: 'args' }
     const result = run(schema, args, place)
-    if (isPromise(result)) {
+    if (isThenable(result)) {
       // Nobody awaits it: what it may reject with must not end the process.
       result.then(undefined, () => {})
       throw new HubError(
@@ -170,7 +173,7 @@ function validate(
   if (schema === undefined) return value
   const place: Place = { of: `task ${JSON.stringify(task)}`, what, root: what }
   const result = run(schema, value, place)
-  if (!isPromise(result)) return unwrap(result, place)
+  if (!isThenable(result)) return unwrap(result, place)
   return result.then(
     (settled) => unwrap(settled, place),
     (error) => {
@@ -286,6 +289,7 @@ function isStandardSchema(value: unknown): value is StandardSchema {
   return typeof standard === 'object' && standard?.version === 1 && typeof standard.validate === 'function'
 }
 
-function isPromise(value: unknown): value is Promise<unknown> {
+/** A promise, of whatever make. */
+export function isThenable(value: unknown): value is Promise<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }

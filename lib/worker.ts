@@ -9,14 +9,15 @@ import type { WorkerHub } from './types.js'
 import { fromMessage } from './wire/batch.js'
 import { IpcTransport } from './wire/transport.js'
 
+/** The options of `joinHub()`. */
 export interface JoinOptions<C extends Contract = UntypedContract> {
   /** `manual`: this member takes no messages before it calls `hub.ready()`. @default 'auto' */
   ready?: 'auto' | 'manual'
-  /** Validators of payloads, for those who want them. */
+  /** Validators of what this worker sends, and of what arrives here unvalidated, for those who want them. */
   schemas?: Schemas<C>
   /**
-   * Called when the hub stops this member, after its tasks have been answered: the place to close servers and databases.
-   * The process ends when it settles, and is killed after `gracePeriod`.
+   * Called when the hub stops this member, after its tasks have been answered: the place to close servers and
+   * databases. The process ends when it settles, and is killed after `gracePeriod`.
    */
   onStop?: () => void | Promise<void>
 }
@@ -29,7 +30,8 @@ let joined: Worker | undefined
 /**
  * Joins the hub of the primary that forked this worker. The member is ready one `setImmediate` after this resolved, so
  * that what is registered at once misses nothing, or when it calls `hub.ready()`.
- * @throws {HubError} `ERR_HUB_PROTOCOL` when the primary is no hub, or of another version; `ERR_INVALID_ARG_VALUE`
+ * @throws {HubError} `ERR_HUB_PROTOCOL` when the primary is no hub, or speaks another protocol; `ERR_HUB_TIMEOUT` when
+ * it does not answer within 30 s; `ERR_HUB_CLOSED` when the channel is closed; `ERR_INVALID_ARG_VALUE`
  */
 export async function joinHub<C extends Contract = UntypedContract>(
   options: JoinOptions<C> = {},
@@ -175,7 +177,9 @@ class Worker extends Member {
     if (batch) this.receive(batch)
   }
 
-  /** The primary is gone. Node ends a worker then, unless somebody has called `worker.disconnect()`: so does the hub. */
+  /**
+   * The primary is gone. Node ends a worker then, unless somebody has called `worker.disconnect()`: so does the hub.
+   */
   readonly #onDisconnect = () => {
     this.finish()
     process.exit()

@@ -1,11 +1,12 @@
 import { HubError, invalid } from '../errors.js'
-import type { Validator } from '../schema.js'
+import { isThenable, type Validator } from '../schema.js'
 import type { Sender, TaskContext } from '../types.js'
 import { type Body, decodeValue, encodeError, encodeValue } from '../wire/codec.js'
 import {
   ATTACHED,
   callHeader,
   Kind,
+  RAISED,
   readCall,
   readDeadline,
   requestBody,
@@ -108,26 +109,22 @@ export class Handlers {
     }
     const context = new Context(from, readDeadline(text, at))
     this.#started(address, call, context)
-    this.served++
-    let result: unknown
+    let input: unknown
     try {
-      let input = decodeValue(text.substring(requestBody(text, at), at + length), bytes)
-      const { validator } = this.#options
-      if (!(flags & VALIDATED) && validator.hasInput(task)) {
-        input = this.#validated(() => validator.taskInput(task, input))
-        if (isThenable(input)) {
-          result = input.then((value) => handler(value, context))
-          this.#settle(result as PromiseLike<unknown>, address, call, task)
-          return
-        }
-      }
-      result = handler(input, context)
+      input = decodeValue(text.substring(requestBody(text, at), at + length), bytes)
+      if (!(flags & VALIDATED)) input = this.#options.validator.taskInput(task, input)
     } catch (error) {
-      this.#failed(address, call, error)
+      this.#refusedInput(address, call, error)
       return
     }
-    if (isThenable(result)) this.#settle(result, address, call, task)
-    else this.#succeeded(address, call, task, result)
+    if (isThenable(input)) {
+      input.then(
+        (value) => this.#run(handler, value, context, address, call, task),
+        (error) => this.#refusedInput(address, call, error),
+      )
+    } else {
+      this.#run(handler, input, context, address, call, task)
+    }
   }
 
   /** The caller no longer waits. */
@@ -143,10 +140,22 @@ export class Handlers {
     for (const calls of this.#running.values()) for (const context of calls.values()) context.abort(reason)
   }
 
-  #settle(result: PromiseLike<unknown>, address: number, call: number, task: string): void {
+  #run(handler: Handler, input: unknown, context: Context, address: number, call: number, task: string): void {
+    this.served++
+    let result: unknown
+    try {
+      result = handler(input, context)
+    } catch (error) {
+      this.#failed(address, call, error, 0)
+      return
+    }
+    if (!isThenable(result)) {
+      this.#succeeded(address, call, task, result)
+      return
+    }
     result.then(
       (value) => this.#succeeded(address, call, task, value),
-      (error) => this.#failed(address, call, error),
+      (error) => this.#failed(address, call, error, 0),
     )
   }
 
@@ -157,13 +166,13 @@ export class Handlers {
       try {
         validated = validator.taskOutput(task, output)
       } catch (error) {
-        this.#failed(address, call, error)
+        this.#failed(address, call, error, RAISED)
         return
       }
       if (isThenable(validated)) {
         validated.then(
           (value) => this.#answer(address, call, task, value, VALIDATED),
-          (error) => this.#failed(address, call, error),
+          (error) => this.#failed(address, call, error, RAISED),
         )
         return
       }
@@ -178,16 +187,22 @@ export class Handlers {
     try {
       body = encodeValue(output, 'the answer of task', task)
     } catch (error) {
-      this.#failed(address, call, error)
+      this.#failed(address, call, error, RAISED)
       return
     }
     this.#send(Kind.Response | flags, address, call, body)
     this.#ended(address, call)
   }
 
-  #failed(address: number, call: number, error: unknown): void {
-    this.#send(Kind.Failure, address, call, encodeError(error))
+  /** `flags`: `RAISED` when it is not the handler's own error. */
+  #failed(address: number, call: number, error: unknown, flags: number): void {
+    this.#send(Kind.Failure | flags, address, call, encodeError(error))
     this.#ended(address, call)
+  }
+
+  #refusedInput(address: number, call: number, error: unknown): void {
+    if ((error as HubError).code === 'ERR_HUB_PAYLOAD') this.#options.onRefusedPayload()
+    this.#failed(address, call, error, RAISED)
   }
 
   #refuse(address: number, call: number, code: string, message: string): void {
@@ -219,26 +234,4 @@ export class Handlers {
     this.#waiting = []
     for (const resolve of waiting) resolve()
   }
-
-  #validated(validate: () => unknown): unknown {
-    const count = (error: unknown) => {
-      this.#options.onRefusedPayload()
-      throw error
-    }
-    try {
-      const value = validate()
-      return isThenable(value) ? value.then(undefined, count) : value
-    } catch (error) {
-      return count(error)
-    }
-  }
-}
-
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'then' in value &&
-    typeof (value as { then: unknown }).then === 'function'
-  )
 }

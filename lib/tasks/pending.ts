@@ -1,6 +1,6 @@
 import { HubError, type HubErrorCode } from '../errors.js'
 import type { Recipients } from '../recipients.js'
-import type { Validator } from '../schema.js'
+import { isThenable, type Validator } from '../schema.js'
 import { decodeValue } from '../wire/codec.js'
 import { VALIDATED } from '../wire/frame.js'
 import { Expiry } from './expiry.js'
@@ -47,13 +47,15 @@ export class PendingCalls {
   readonly #asks = new Map<number, Ask>()
   readonly #validator: Validator
   readonly #withdraw: (call: number) => void
+  readonly #onRefusedPayload: () => void
   readonly #expiry: Expiry
   #last = -1
 
   /** `withdraw` tells the hub that nobody waits for a call any more. */
-  constructor(validator: Validator, withdraw: (call: number) => void) {
+  constructor(validator: Validator, withdraw: (call: number) => void, onRefusedPayload: () => void) {
     this.#validator = validator
     this.#withdraw = withdraw
+    this.#onRefusedPayload = onRefusedPayload
     this.#expiry = new Expiry((call, timeout) => {
       this.#fail(
         call,
@@ -94,15 +96,37 @@ export class PendingCalls {
     })
   }
 
+  /** Whether somebody still waits for this call. */
+  has(call: number): boolean {
+    return this.#asks.has(call)
+  }
+
   answered(call: number, text: string, bytes: Uint8Array | undefined, flags: number): void {
-    const ask = this.#take(call)
+    const ask = this.#asks.get(call)
     if (!ask) return
+    let value: unknown
     try {
-      const value = decodeValue(text, bytes)
-      const unchecked = !(flags & VALIDATED) && this.#validator.hasOutput(ask.task)
-      ask.resolve(unchecked ? this.#validator.taskOutput(ask.task, value) : value)
+      value = decodeValue(text, bytes)
     } catch (error) {
-      ask.reject(error)
+      this.#take(call)?.reject(error)
+      return
+    }
+    if (flags & VALIDATED || !this.#validator.hasOutput(ask.task)) this.#take(call)?.resolve(value)
+    else this.#validate(call, ask.task, value)
+  }
+
+  #validate(call: number, task: string, value: unknown): void {
+    const refuse = (error: unknown) => {
+      this.#onRefusedPayload()
+      this.#take(call)?.reject(error)
+    }
+    try {
+      const validated = this.#validator.taskOutput(task, value)
+      // While a schema takes its time, the call's timeout and signal are still in force.
+      if (isThenable(validated)) validated.then((settled) => this.#take(call)?.resolve(settled), refuse)
+      else this.#take(call)?.resolve(validated)
+    } catch (error) {
+      refuse(error)
     }
   }
 

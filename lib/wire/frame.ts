@@ -40,6 +40,8 @@ export const KIND_MASK = 0x0f
 export const ATTACHED = 0x80
 /** The sender's schema has passed the payload. */
 export const VALIDATED = 0x40
+/** On a Failure: not what the handler threw, but a `HubError` that came about where it runs. */
+export const RAISED = 0x20
 
 /** Addresses that mean the same in every hub. Seats, roles and incarnations get the numbers from `FIRST_ADDRESS` on. */
 export const Address = { Hub: 0, Everybody: 1, Others: 2, Anybody: 3 } as const

@@ -1,7 +1,7 @@
 // Compiled, never run: the hub where an event emitter is expected, that of typed-emitter and that of Node.js.
 import events, { type EventEmitter } from 'node:events'
+import type { Hub, PrimaryHub } from 'hubwire'
 import type TypedEmitter from 'typed-emitter'
-import type { Hub, PrimaryHub } from '#lib/types.js'
 import type { App, Article, TypedApp } from './app.js'
 import { type Equal, expectType, the } from './assert.js'
 

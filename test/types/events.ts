@@ -1,5 +1,5 @@
 // Compiled, never run: events.
-import type { Hub, Sender } from '#lib/types.js'
+import type { Hub, Sender } from 'hubwire'
 import type { App, Article, TypedApp } from './app.js'
 import { type Equal, expectType, the } from './assert.js'
 

@@ -1,6 +1,6 @@
 // Compiled, never run: the rest of the hub, lifecycle, workers.
 import events from 'node:events'
-import type { Exit, Hub, HubStats, Member, MemberState, PrimaryHub, WorkerHub, WorkerSpec } from '#lib/types.js'
+import type { Exit, Hub, HubStats, Member, MemberState, PrimaryHub, WorkerHub, WorkerSpec } from 'hubwire'
 import type { App } from './app.js'
 import { type Equal, expectType, the } from './assert.js'
 

@@ -2,9 +2,9 @@
 
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { type } from 'arktype'
+import type { Schemas, StandardSchema } from 'hubwire'
 import * as v from 'valibot'
 import { z } from 'zod'
-import type { Schemas, StandardSchema } from '#lib/schema.js'
 import type { App, TypedApp } from './app.js'
 import { the } from './assert.js'
 

@@ -1,5 +1,5 @@
 // Compiled, never run: tasks, targets and operators.
-import type { Caller, Gathered, Hub, MembersTarget, MemberTarget, RoleTarget, TaskContext } from '#lib/types.js'
+import type { Caller, Gathered, Hub, MembersTarget, MemberTarget, RoleTarget, TaskContext } from 'hubwire'
 import type { App, Article, Mail } from './app.js'
 import { type Equal, expectType, the } from './assert.js'
 

@@ -243,7 +243,8 @@ const node = fc.oneof(
   fc.double(),
   fc.string(),
   fc.bigInt(),
-  fc.date({ noInvalidDate: false }),
+  // To some versions of Node.js no invalid Date equals another.
+  fc.date({ noInvalidDate: true }),
   fc.constantFrom(1, 'a', true, 5n).map((value) => Object(value) as unknown),
   fc.uint8Array({ maxLength: 9 }),
   fc.float64Array({ maxLength: 4 }),
@@ -277,6 +278,12 @@ const graph = fc
     }
     return targets
   })
+
+test('an invalid Date arrives as one', () => {
+  const arrived = send([new Date(NaN)]) as [Date]
+  assert.equal(arrived[0] instanceof Date, true)
+  assert.equal(arrived[0].getTime(), NaN)
+})
 
 test('any graph arrives as structuredClone gives it, with what it shares', () => {
   fc.assert(

@@ -1,0 +1,2 @@
+console.error('no database')
+process.exit(7)
