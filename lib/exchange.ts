@@ -201,6 +201,7 @@ export class Exchange {
       id,
       role,
       incarnation: peer.incarnation,
+      address: peer.address,
       members: [...this.directory.places].map(addressed),
       roles: [...this.directory.roles].map(({ name, address }) => [name, address]),
       settings: { timeout, highWaterMark, maxQueueBytes, gracePeriod },

@@ -75,6 +75,7 @@ export class Member extends HubEmitter implements Messenger {
   #settings = DEFAULT_SETTINGS
   #id = ''
   #role: string | undefined
+  #address = 0
   #state: 'joining' | 'joined' | 'ready' | 'closed' = 'joining'
   #scope: Scope
   #onWelcome: (() => void) | undefined
@@ -214,6 +215,11 @@ export class Member extends HubEmitter implements Messenger {
 
   get settings(): Settings {
     return this.#settings
+  }
+
+  /** The address of this incarnation. */
+  get address(): number {
+    return this.#address
   }
 
   get closed(): boolean {
@@ -474,6 +480,7 @@ export class Member extends HubEmitter implements Messenger {
       case 'welcome':
         this.#id = message.id
         this.#role = message.role
+        this.#address = message.address
         this.#settings = message.settings
         this.#link.highWaterMark = message.settings.highWaterMark
         this.#scopes.clear()

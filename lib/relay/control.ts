@@ -30,6 +30,8 @@ export type ToMember =
       id: string
       role: string | undefined
       incarnation: number
+      /** Of this incarnation: where answers to it go, and what its sessions are named after. */
+      address: number
       members: AddressedMember[]
       roles: [name: string, address: number][]
       settings: Settings
