@@ -51,6 +51,7 @@ export const MAX_ADDRESS = 0xffffff
 /** A name's length is one character of the header. */
 export const MAX_NAME_LENGTH = 255
 export const MAX_RETRIES = 255
+const MAX_DEADLINE = 2 ** 48 - 1
 /** Beyond it a body does not travel as text: V8's longest string is 2^29 - 24 units, and a batch must stay below it. */
 export const MAX_TEXT_LENGTH = 2 ** 27
 
@@ -115,7 +116,7 @@ export function requestHeader(
   bodyLength: number,
 ): string {
   // Six characters hold milliseconds since the epoch until the year 10889; 0 says that there is no deadline.
-  const until = deadline === Number.POSITIVE_INFINITY ? 0 : Math.ceil(deadline)
+  const until = deadline > MAX_DEADLINE ? 0 : Math.ceil(deadline)
   const high = Math.floor(until / 0x100000000)
   const low = until >>> 0
   const length = REQUEST_NAME + name.length + bodyLength
