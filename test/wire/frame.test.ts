@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { test } from 'uvu'
+import * as frame from '#lib/wire/frame.js'
+import { units } from './fake-transport.js'
+
+const { Kind } = frame
+const address = fc.nat(frame.MAX_ADDRESS)
+const uint32 = fc.nat(0xffffffff)
+const name = units(frame.MAX_NAME_LENGTH)
+const flags = fc.constantFrom(0, frame.ATTACHED, frame.VALIDATED, frame.ATTACHED | frame.VALIDATED)
+/** What stands before and after a frame in its batch must not matter. */
+const around = fc.record({ before: units(12), after: units(12) })
+
+/** A frame somewhere in a longer text, and where it is. */
+function embed(text: string, { before, after }: { before: string; after: string }) {
+  const whole = before + text + after
+  const at = before.length
+  const length = frame.readLength(whole, at)
+  assert.equal(length, text.length)
+  assert.ok(frame.isWellFormed(whole, at, length))
+  return { whole, at, length }
+}
+
+function hasFlags(whole: string, at: number, expected: number) {
+  for (const flag of [frame.ATTACHED, frame.VALIDATED]) {
+    assert.equal(frame.hasFlag(whole, at, flag), (expected & flag) !== 0)
+  }
+}
+
+test('an event frame reads as it was written', () => {
+  fc.assert(
+    fc.property(flags, address, name, units(60), around, (flags, to, name, body, places) => {
+      const { whole, at, length } = embed(frame.eventFrame(flags, frame.eventHead(to, name), body), places)
+      assert.equal(frame.readKind(whole, at), Kind.Event)
+      hasFlags(whole, at, flags)
+      assert.equal(frame.readAddress(whole, at), to)
+      assert.equal(frame.eventName(whole, at), name)
+      assert.equal(whole.slice(frame.eventBody(whole, at), at + length), body)
+    }),
+  )
+})
+
+test('a request frame reads as it was written', () => {
+  const deadline = fc.oneof(fc.integer({ min: 1, max: 2 ** 48 - 1 }), fc.constant(Number.POSITIVE_INFINITY))
+  const retries = fc.nat(frame.MAX_RETRIES)
+  fc.assert(
+    fc.property(
+      flags,
+      address,
+      uint32,
+      deadline,
+      retries,
+      name,
+      units(60),
+      around,
+      (flags, to, call, deadline, retries, name, body, places) => {
+        const text = frame.requestFrame(flags, to, call, deadline, retries, name, body)
+        const { whole, at, length } = embed(text, places)
+        assert.equal(frame.readKind(whole, at), Kind.Request)
+        hasFlags(whole, at, flags)
+        assert.equal(frame.readAddress(whole, at), to)
+        assert.equal(frame.readCall(whole, at), call)
+        assert.equal(frame.readDeadline(whole, at), deadline)
+        assert.equal(frame.readRetries(whole, at), retries)
+        assert.equal(frame.requestName(whole, at), name)
+        assert.equal(whole.slice(frame.requestBody(whole, at), at + length), body)
+      },
+    ),
+  )
+})
+
+test('a deadline that is no whole millisecond is never moved forward, one beyond the header is none', () => {
+  const deadlineOf = (deadline: number) => frame.readDeadline(frame.requestFrame(0, 20, 1, deadline, 0, 'task', ''), 0)
+  assert.equal(deadlineOf(1_700_000_000_000.25), 1_700_000_000_001)
+  assert.equal(deadlineOf(2 ** 48 - 1), 2 ** 48 - 1)
+  assert.equal(deadlineOf(2 ** 48 - 0.5), Number.POSITIVE_INFINITY)
+  assert.equal(deadlineOf(2 ** 48 + 5), Number.POSITIVE_INFINITY)
+  assert.equal(deadlineOf(Number.MAX_SAFE_INTEGER), Number.POSITIVE_INFINITY)
+  assert.equal(deadlineOf(Number.MAX_VALUE), Number.POSITIVE_INFINITY)
+})
+
+test('answers and cancellations read as they were written', () => {
+  const kind = fc.constantFrom(Kind.Response, Kind.Failure, Kind.Refusal, Kind.Cancel)
+  fc.assert(
+    fc.property(kind, flags, address, uint32, units(60), around, (kind, flags, to, call, body, places) => {
+      const { whole, at, length } = embed(frame.callFrame(kind | flags, to, call, body), places)
+      assert.equal(frame.readKind(whole, at), kind)
+      hasFlags(whole, at, flags)
+      assert.equal(frame.readAddress(whole, at), to)
+      assert.equal(frame.readCall(whole, at), call)
+      assert.equal(whole.slice(frame.callBody(at), at + length), body)
+    }),
+  )
+})
+
+test('a sender frame reads as it was written', () => {
+  // Ids and roles are never empty.
+  const filled = name.filter((text) => text !== '')
+  fc.assert(
+    fc.property(address, uint32, filled, fc.option(filled, { nil: undefined }), around, (from, n, id, role, places) => {
+      const { whole, at, length } = embed(frame.senderFrame(from, n, id, role), places)
+      assert.equal(frame.readKind(whole, at), Kind.Sender)
+      assert.equal(frame.readAddress(whole, at), from)
+      assert.deepEqual(frame.readSender(whole, at, length), { incarnation: n, id, role })
+    }),
+  )
+})
+
+test('a control frame reads as it was written', () => {
+  fc.assert(
+    fc.property(units(60), around, (body, places) => {
+      const { whole, at, length } = embed(frame.controlFrame(body), places)
+      assert.equal(frame.readKind(whole, at), Kind.Control)
+      assert.equal(frame.readAddress(whole, at), frame.Address.Hub)
+      assert.equal(whole.slice(at + frame.HEADER_LENGTH, at + length), body)
+    }),
+  )
+})
+
+test('Latin frames stay within characters below 256', () => {
+  const frames = [
+    frame.eventFrame(frame.ATTACHED | frame.VALIDATED, frame.eventHead(frame.MAX_ADDRESS, 'é'), '"ü"'),
+    frame.requestFrame(frame.ATTACHED, 0xfedcba, 0xffffffff, 2 ** 48 - 1, 255, 'x'.repeat(255), ''),
+    frame.callFrame(Kind.Response | frame.ATTACHED, 0xfedcba, 0x89abcdef, ''),
+    frame.senderFrame(0xfedcba, 0xffffffff, 'x'.repeat(255), 'rôle'),
+  ]
+  for (const text of frames) assert.doesNotMatch(text, /[^\0-\xff]/)
+})
+
+/** Everything that readers of a well-formed frame look at, and where its parts end. */
+function readAll(text: string, at: number, length: number): unknown[] {
+  const kind = frame.readKind(text, at)
+  const seen: unknown[] = [kind, frame.readAddress(text, at)]
+  let body = at + frame.HEADER_LENGTH
+  if (kind === Kind.Event) {
+    seen.push(frame.eventName(text, at))
+    body = frame.eventBody(text, at)
+  } else if (kind === Kind.Request) {
+    seen.push(frame.readCall(text, at), frame.readDeadline(text, at), frame.readRetries(text, at))
+    seen.push(frame.requestName(text, at))
+    body = frame.requestBody(text, at)
+  } else if (kind === Kind.Sender) {
+    const sender = frame.readSender(text, at, length)
+    assert.equal(sender.id.length + (sender.role ?? '').length, length - 13)
+    seen.push(sender)
+  } else if (kind !== Kind.Control) {
+    seen.push(frame.readCall(text, at))
+    body = frame.callBody(at)
+  }
+  assert.ok(body <= at + length, `the body begins ${body - at - length} characters behind the frame`)
+  return seen
+}
+
+const headerCode = fc.oneof(
+  { weight: 4, arbitrary: fc.nat(24) },
+  { weight: 1, arbitrary: fc.nat(255) },
+  { weight: 1, arbitrary: fc.nat(0xffff) },
+)
+const header = fc.array(headerCode, { minLength: 1, maxLength: 40 })
+const longHeader = fc.array(headerCode, { minLength: 40, maxLength: 40 })
+
+test('whatever a header says, what is well formed is read within its end', () => {
+  let wellFormed = 0
+  fc.assert(
+    fc.property(longHeader, fc.nat(9), fc.nat(40), units(30), units(30), (codes, kind, length, oneTail, otherTail) => {
+      // Left to chance, most would have no kind that exists.
+      codes[4] = kind | ((codes[4] as number) & 0xf0)
+      const text = String.fromCharCode(...codes)
+      if (!frame.isWellFormed(text, 0, length)) return
+      wellFormed++
+      const own = text.slice(0, length)
+      assert.deepEqual(readAll(own + oneTail, 0, length), readAll(own + otherTail, 0, length))
+    }),
+    { numRuns: 20_000 },
+  )
+  assert.ok(wellFormed > 1000, `only ${wellFormed} were well formed`)
+})
+
+test('no length brings a reader out of its text', () => {
+  fc.assert(
+    fc.property(header, fc.nat(40), (codes, at) => {
+      const text = String.fromCharCode(...codes)
+      if (at >= text.length) return
+      const length = frame.readLength(text, at)
+      if (frame.isWellFormed(text, at, length)) assert.ok(length >= 8 && at + length <= text.length)
+    }),
+    { numRuns: 20_000 },
+  )
+})
+
+test('a frame cut short is not well formed', () => {
+  const frames = [
+    frame.eventFrame(0, frame.eventHead(20, 'news'), ''),
+    frame.requestFrame(0, 20, 1, 5, 0, 'task', ''),
+    frame.callFrame(Kind.Response, 20, 1, ''),
+    frame.senderFrame(20, 1, 'mailer', undefined),
+    frame.controlFrame(''),
+  ]
+  for (const text of frames) {
+    assert.ok(frame.isWellFormed(text, 0, text.length))
+    for (let length = 0; length < text.length; length++) {
+      assert.ok(!frame.isWellFormed(text, 0, length), `kind ${frame.readKind(text, 0)} of ${length} characters`)
+      assert.ok(!frame.isWellFormed(text.slice(0, length), 0, text.length))
+    }
+  }
+})
+
+test('kinds that do not exist are not well formed', () => {
+  for (const kind of [0, 9, 10, 11, 12, 13, 14, 15]) {
+    assert.ok(!frame.isWellFormed(frame.callFrame(kind, 20, 1, 'body'), 0, 16), `kind ${kind}`)
+  }
+})
+
+test('two event heads are the same when target and name are', () => {
+  const head = fc.record({ to: fc.constantFrom(1, 2, 300, 0x10001), name: fc.constantFrom('', 'a', 'ab', '新', 'aa') })
+  fc.assert(
+    fc.property(head, head, units(5), units(5), flags, (one, other, body, otherBody, flags) => {
+      const first = frame.eventFrame(0, frame.eventHead(one.to, one.name), body)
+      const text = first + frame.eventFrame(flags, frame.eventHead(other.to, other.name), otherBody)
+      const same = one.to === other.to && one.name === other.name
+      assert.equal(frame.sameEventHead(text, 0, first.length), same)
+      assert.equal(frame.sameEventHead(text, first.length, 0), same)
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test.run()
