@@ -1,4 +1,4 @@
-import { type Batch, MARKER, malformed, NO_ATTACHMENTS } from '../wire/batch.js'
+import { type Batch, flatten, MARKER, malformed, NO_ATTACHMENTS } from '../wire/batch.js'
 import {
   Address,
   ATTACHED,
@@ -136,7 +136,8 @@ export class Switchboard {
     let route = from.routes.get(head)
     if (!route) {
       route = this.#resolve(from, readAddress(text, at), eventName(text, at))
-      from.routes.set(head, route)
+      // A slice would keep the batch alive that it was first seen in.
+      from.routes.set(flatten(head), route)
     }
     return route
   }

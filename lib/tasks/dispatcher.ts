@@ -9,6 +9,9 @@ import { type Audience, Call, type Handler } from './call.js'
 import { TaskQueue } from './queue.js'
 import * as say from './refusals.js'
 
+/** More task names than this, and an application makes them up as it goes: they are collected anew. */
+const MAX_NAMES = 1024
+
 export interface DispatcherOptions {
   /** Tasks that may wait in the hub for a handler with room, over all tasks. */
   maxQueuedTasks: number
@@ -39,6 +42,7 @@ export class Dispatcher implements TaskRelay {
   readonly #known = new Map<Place, ReadonlySet<string>>()
   readonly #servers = new Map<string, Peer[]>()
   readonly #queues = new Map<string, TaskQueue>()
+  readonly #names = new Map<string, string>()
   #queuedBytes = 0
   #queued = 0
   #arrivals = 0
@@ -115,7 +119,7 @@ export class Dispatcher implements TaskRelay {
       from.protocolErrors++
       return NOWHERE
     }
-    const task = requestName(text, at)
+    const task = this.#nameOf(requestName(text, at))
     const address = readAddress(text, at)
     const audience = address === Address.Anybody ? undefined : this.#directory.entry(address)
     const call = new Call(from, id, task, audience instanceof Peer ? undefined : audience, readRetries(text, at))
@@ -214,6 +218,17 @@ export class Dispatcher implements TaskRelay {
     const desk = this.#desks.get(peer)
     if (!desk) throw new Error(`Member "${peer.place.id}" has no desk`)
     return desk
+  }
+
+  /** The same name in memory of its own: a slice would keep its batch alive for as long as the call is on its way. */
+  #nameOf(slice: string): string {
+    let name = this.#names.get(slice)
+    if (name === undefined) {
+      if (this.#names.size >= MAX_NAMES) this.#names.clear()
+      name = flatten(slice)
+      this.#names.set(name, name)
+    }
+    return name
   }
 
   #dispatch(
