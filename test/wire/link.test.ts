@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { test } from 'uvu'
 import { MARKER } from '#lib/wire/batch.js'
 import {
@@ -18,6 +16,7 @@ import {
 } from '#lib/wire/frame.js'
 import { Link, type LinkOptions } from '#lib/wire/link.js'
 import { FakeTransport, turn } from './fake-transport.js'
+import { heap } from './heap.js'
 
 const FULL = 65_536
 
@@ -337,21 +336,6 @@ test('atBatchStart tells whether the next frame begins a batch', async () => {
   link.write(event('b', 2 * FULL))
   assert.equal(link.atBatchStart, true)
 })
-
-setFlagsFromString('--expose-gc')
-const collect = runInNewContext('gc') as () => void
-
-/** The least of some: what a turn left on the stack is still reached by the first collection. */
-async function heap(): Promise<number> {
-  let least = Number.POSITIVE_INFINITY
-  for (let i = 0; i < 4; i++) {
-    await turn()
-    collect()
-    const { heapUsed, arrayBuffers } = process.memoryUsage()
-    least = Math.min(least, heapUsed + arrayBuffers)
-  }
-  return least
-}
 
 /** A batch as it comes in from a channel: flat, and nobody else's. */
 function parent(i: number): string {

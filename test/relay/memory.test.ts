@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { test } from 'uvu'
+import type { Peer } from '#lib/relay/peer.js'
+import { Address, eventFrame, eventHead, requestFrame } from '#lib/wire/frame.js'
+import { heap } from '../wire/heap.js'
+import { FakeHub, Outgoing } from './fakes.js'
+
+/** So many batches of 64 KiB are 64 MiB. */
+const COUNT = 1000
+const FILLER = 'x'.repeat(65_536)
+/** V8 copies a shorter slice. */
+const LONG_NAME = 'a name of more than twelve characters'
+
+/** A batch as it comes in from a channel: flat, and nobody else's. Most of it goes nowhere. */
+function large(hub: FakeHub, from: Peer, frame: string): void {
+  const text = new Outgoing().event(from.place.address, 'nobody listens to it', FILLER).add(frame).text
+  hub.send(from, { text: Buffer.from(text, 'latin1').toString('latin1'), attachments: [] } as unknown as Outgoing)
+}
+
+async function growth(build: () => void): Promise<number> {
+  const before = await heap()
+  build()
+  return (await heap()) - before
+}
+
+const LIMIT = 6 << 20
+const say = (used: number) => `${(used / 2 ** 20).toFixed(1)} MiB`
+
+test('what is held for a member that starts does not keep the batches alive that brought it', async () => {
+  const hub = new FakeHub()
+  const sender = hub.member('sender')
+  const other = hub.place('other')
+  const used = await growth(() => {
+    for (let i = 0; i < COUNT; i++) large(hub, sender, eventFrame(0, eventHead(other.address, LONG_NAME), String(i)))
+  })
+  assert.equal(other.hold.frames, COUNT)
+  assert.ok(used < LIMIT, say(used))
+})
+
+test('routes that are remembered do not keep the batches alive that they were first seen in', async () => {
+  const hub = new FakeHub()
+  const sender = hub.member('sender')
+  const used = await growth(() => {
+    for (let i = 0; i < COUNT; i++) large(hub, sender, eventFrame(0, eventHead(Address.Others, LONG_NAME + i), ''))
+  })
+  assert.equal(sender.routes.size, COUNT + 1)
+  assert.ok(used < LIMIT, say(used))
+})
+
+for (const [what, concurrency] of [
+  ['that somebody works on', null],
+  ['that wait for a handler with room', 1],
+] as const) {
+  test(`tasks ${what} do not keep the batches alive that brought them`, async () => {
+    const hub = new FakeHub()
+    const caller = hub.member('caller')
+    const server = hub.member('server')
+    hub.send(server, new Outgoing().control({ t: 'handle', name: LONG_NAME, concurrency }))
+    const used = await growth(() => {
+      for (let i = 0; i < COUNT; i++) {
+        large(hub, caller, requestFrame(0, server.place.address, i, 0, 0, LONG_NAME, '1'))
+      }
+    })
+    const stats = hub.exchange.stats().find(({ id }) => id === 'server')
+    assert.equal((stats?.runningTasks ?? 0) + (stats?.queuedTasks ?? 0), COUNT)
+    assert.ok(used < LIMIT, say(used))
+  })
+}
+
+test.run()

@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { test } from 'uvu'
+import { Directory } from '#lib/relay/directory.js'
+import type { Outlet, Peer } from '#lib/relay/peer.js'
+import { NOWHERE, Switchboard } from '#lib/relay/switchboard.js'
+import {
+  Address,
+  ATTACHED,
+  callFrame,
+  controlFrame,
+  eventFrame,
+  eventHead,
+  Kind,
+  readAddress,
+  requestFrame,
+  senderFrame,
+} from '#lib/wire/frame.js'
+import { FakeTransport, framesOf, units } from '../wire/fake-transport.js'
+import { FakeHub, OPTIONS, Outgoing } from './fakes.js'
+
+/** An outlet that notes down each piece that it is given. */
+class Spy implements Outlet {
+  readonly only: readonly Outlet[] = [this]
+  readonly pieces: { frames: string; attachments: readonly Uint8Array[] }[] = []
+
+  deliver(_sender: Peer, frames: string, attachments: readonly Uint8Array[]): void {
+    this.pieces.push({ frames, attachments })
+  }
+
+  get frames() {
+    return this.pieces.flatMap(({ frames, attachments }) => framesOf({ text: `${MARKER}${frames}`, attachments }))
+  }
+}
+
+const MARKER = new Outgoing().text
+
+/** A switchboard with the tasks' room and everybody's links replaced by spies. */
+function switchboard(onControl: (body: string) => void = () => {}) {
+  const directory = new Directory({ ...OPTIONS, onPressure: () => {}, onSlow: () => {} })
+  const from = directory.enter(directory.addPlace('from', undefined), 1, new FakeTransport())
+  const spies = new Map<number, Spy>()
+  const spy = (address: number) => {
+    let found = spies.get(address)
+    if (!found) {
+      found = new Spy()
+      spies.set(address, found)
+    }
+    return found
+  }
+  const seats = ['a', 'b', 'c'].map((id) => {
+    const place = directory.addPlace(id, undefined)
+    place.deliver = (...args) => spy(place.address).deliver(...args)
+    return place
+  })
+  // Requests, answers and cancellations go where they say.
+  const route = (_from: Peer, text: string, at: number) => {
+    const address = readAddress(text, at)
+    return address === Address.Anybody ? NOWHERE : spy(address).only
+  }
+  const board = new Switchboard(directory, { request: route, answer: route, cancel: route }, (_from, body) =>
+    onControl(body),
+  )
+  return { directory, board, from, seats: seats.map(({ address }) => address), spy }
+}
+
+test('frames that go the same way are one piece', () => {
+  const { board, from, seats, spy } = switchboard()
+  const [a, b] = seats as [number, number]
+  const batch = new Outgoing()
+  for (let i = 0; i < 100; i++) batch.event(a, 'news', `[${i}]`)
+  for (let i = 0; i < 100; i++) batch.event(b, 'news', `[${i}]`)
+  for (let i = 0; i < 100; i++) batch.event(a, i % 2 ? 'news' : 'other', `[${i}]`)
+  board.receive(from, batch)
+  assert.equal(spy(b).pieces.length, 1)
+  assert.equal(spy(a).pieces.length, 2)
+  assert.equal(spy(a).frames.length, 200)
+})
+
+const seat = fc.nat(2)
+const bytes = fc.option(fc.uint8Array({ minLength: 1, maxLength: 8 }), { nil: undefined })
+const mixed = fc.record({
+  kind: fc.constantFrom('event', 'event', 'event', 'request', 'response', 'failure', 'refusal', 'cancel', 'control'),
+  seat,
+  name: fc.constantFrom('', 'a', 'b', '新聞', '\ud83d'),
+  body: units(10),
+  bytes,
+  lost: fc.boolean(),
+})
+
+test('whatever is mixed, each target gets its frames in order, with their attachments', () => {
+  fc.assert(
+    fc.property(fc.array(mixed, { maxLength: 40 }), (steps) => {
+      const controls: string[] = []
+      const seen: number[] = []
+      const { board, from, seats, spy } = switchboard((body) => {
+        controls.push(body)
+        seen.push(seats.reduce((sum, address) => sum + spy(address).frames.length, 0))
+      })
+      const batch = new Outgoing()
+      const expected = new Map<number, Outgoing>(seats.map((address) => [address, new Outgoing()]))
+      const expectedControls: string[] = []
+      const expectedSeen: number[] = []
+      let sent = 0
+      for (const { kind, seat, name, body, bytes, lost } of steps) {
+        const flags = bytes ? ATTACHED : 0
+        // Some go nowhere: their attachments must not slip to the next.
+        const address = lost ? Address.Anybody : (seats[seat] as number)
+        let frame: string
+        let attachment = bytes
+        if (kind === 'event') frame = eventFrame(flags, eventHead(lost ? 0xfffff : address, name), body)
+        else if (kind === 'request') frame = requestFrame(flags, address, 1, 0, 0, name, body)
+        else if (kind === 'control') {
+          frame = controlFrame(body)
+          attachment = undefined
+          expectedControls.push(body)
+          expectedSeen.push(sent)
+        } else {
+          const kinds = { response: Kind.Response, failure: Kind.Failure, refusal: Kind.Refusal, cancel: Kind.Cancel }
+          frame = callFrame(kinds[kind as keyof typeof kinds] | flags, address, 1, body)
+        }
+        batch.add(frame, attachment)
+        if (lost || kind === 'control') continue
+        expected.get(address)?.add(frame, attachment)
+        sent++
+      }
+      board.receive(from, batch)
+      for (const address of seats) assert.deepEqual(spy(address).frames, framesOf(expected.get(address) as Outgoing))
+      assert.deepEqual(controls, expectedControls)
+      // What a member told the hub comes after all that it sent before, and before all that it sent afterwards.
+      assert.deepEqual(seen, expectedSeen)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('no body is read: what is no JSON passes as it is', () => {
+  const { board, from, seats, spy } = switchboard()
+  const [a] = seats as [number]
+  const bodies = ['', '{', 'not json', '\0\0\0', '\ud800', MARKER, 'x'.repeat(100_000)]
+  const batch = new Outgoing()
+  for (const body of bodies) {
+    batch.event(a, 'news', body)
+    batch.add(requestFrame(0, a, 1, 0, 0, 'task', body))
+    batch.add(callFrame(Kind.Response, a, 1, body))
+  }
+  const original = JSON.parse
+  JSON.parse = () => {
+    throw new Error('JSON.parse was called')
+  }
+  try {
+    board.receive(from, batch)
+  } finally {
+    JSON.parse = original
+  }
+  assert.deepEqual(spy(a).frames, framesOf(batch))
+})
+
+test('what stands before a malformed frame has been relayed, what follows is dropped', () => {
+  const bad = [
+    '\0\0',
+    '\0\0\0\x08\x0f\0\0\0',
+    '\xff\0\0\x08\x01\0\0\x10\0',
+    // From the hub to members, never to the hub.
+    senderFrame(20, 1, 'somebody else', undefined),
+    // Says that something is attached, and nothing is.
+    eventFrame(ATTACHED, eventHead(17, 'news'), ''),
+  ]
+  for (const frame of bad) {
+    const { board, from, seats, spy } = switchboard()
+    const [a] = seats as [number]
+    const before = new Outgoing().event(a, 'news', '1').event(a, 'news', '2', new Uint8Array(2))
+    const batch = new Outgoing().event(a, 'news', '1').event(a, 'news', '2', new Uint8Array(2))
+    batch.add(frame).event(a, 'news', '3')
+    assert.throws(() => board.receive(from, batch), { code: 'ERR_HUB_PROTOCOL' })
+    assert.deepEqual(spy(a).frames, framesOf(before))
+  }
+})
+
+test('garbage costs its sender a count, nobody else anything', async () => {
+  const hub = new FakeHub()
+  const one = hub.member('one', ['news'])
+  const other = hub.member('other', ['news'])
+  const warnings: unknown[] = []
+  const note = (warning: Error) => warnings.push((warning as Error & { code?: string }).code)
+  process.on('warning', note)
+  try {
+    for (const garbage of ['\0', '\0\0\0\x08\x0f\0\0\0', controlFrame('no json'), controlFrame('null')]) {
+      hub.send(one, new Outgoing().add(garbage))
+    }
+    hub.send(other, new Outgoing().event(Address.Others, 'news', '1'))
+    assert.equal((await hub.messages(one)).length, 1)
+    hub.send(one, new Outgoing().event(Address.Others, 'news', '2'))
+    assert.equal((await hub.messages(other)).length, 1)
+    const counts = hub.exchange.stats().map(({ id, protocolErrors }) => [id, protocolErrors])
+    assert.deepEqual(counts, [
+      ['one', 4],
+      ['other', 0],
+    ])
+    assert.deepEqual(warnings, ['ERR_HUB_PROTOCOL'])
+  } finally {
+    process.off('warning', note)
+  }
+})
+
+test('events to an address that was never given out are counted and go nowhere', async () => {
+  const hub = new FakeHub()
+  const one = hub.member('one', ['news'])
+  for (const address of [Address.Hub, Address.Anybody, 15, 0xfffff, 0xffffff]) {
+    hub.send(one, new Outgoing().event(address, 'news', '1'))
+  }
+  assert.deepEqual(await hub.messages(one), [])
+  assert.equal(hub.exchange.stats()[0]?.protocolErrors, 5)
+})
+
+test.run()
