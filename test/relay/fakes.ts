@@ -5,8 +5,9 @@ import type { Peer } from '#lib/relay/peer.js'
 import type { Place } from '#lib/relay/place.js'
 import { VERSION } from '#lib/version.js'
 import { MARKER } from '#lib/wire/batch.js'
-import { ATTACHED, controlFrame, eventFrame, eventHead, Kind, readKind, readSender } from '#lib/wire/frame.js'
+import { ATTACHED, controlFrame, Kind, readKind, readSender } from '#lib/wire/frame.js'
 import { FakeTransport, type Frame } from '../wire/fake-transport.js'
+import { eventFrame } from '../wire/frames.js'
 
 export const OPTIONS: ExchangeOptions = {
   timeout: 1000,
@@ -30,7 +31,7 @@ export class Outgoing {
   }
 
   event(address: number, name: string, body: string, attachment?: Uint8Array): this {
-    return this.add(eventFrame(attachment ? ATTACHED : 0, eventHead(address, name), body), attachment)
+    return this.add(eventFrame(attachment ? ATTACHED : 0, address, name, body), attachment)
   }
 
   control(message: ToHub): this {

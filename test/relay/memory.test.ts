@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'uvu'
 import type { Peer } from '#lib/relay/peer.js'
-import { Address, eventFrame, eventHead, requestFrame } from '#lib/wire/frame.js'
+import { Address } from '#lib/wire/frame.js'
+import { eventFrame, requestFrame } from '../wire/frames.js'
 import { heap } from '../wire/heap.js'
 import { FakeHub, Outgoing } from './fakes.js'
 
@@ -31,7 +32,7 @@ test('what is held for a member that starts does not keep the batches alive that
   const sender = hub.member('sender')
   const other = hub.place('other')
   const used = await growth(() => {
-    for (let i = 0; i < COUNT; i++) large(hub, sender, eventFrame(0, eventHead(other.address, LONG_NAME), String(i)))
+    for (let i = 0; i < COUNT; i++) large(hub, sender, eventFrame(0, other.address, LONG_NAME, String(i)))
   })
   assert.equal(other.hold.frames, COUNT)
   assert.ok(used < LIMIT, say(used))
@@ -41,7 +42,7 @@ test('routes that are remembered do not keep the batches alive that they were fi
   const hub = new FakeHub()
   const sender = hub.member('sender')
   const used = await growth(() => {
-    for (let i = 0; i < COUNT; i++) large(hub, sender, eventFrame(0, eventHead(Address.Others, LONG_NAME + i), ''))
+    for (let i = 0; i < COUNT; i++) large(hub, sender, eventFrame(0, Address.Others, LONG_NAME + i, ''))
   })
   assert.equal(sender.routes.size, COUNT + 1)
   assert.ok(used < LIMIT, say(used))

@@ -4,19 +4,9 @@ import { test } from 'uvu'
 import { Directory } from '#lib/relay/directory.js'
 import type { Outlet, Peer } from '#lib/relay/peer.js'
 import { NOWHERE, Switchboard } from '#lib/relay/switchboard.js'
-import {
-  Address,
-  ATTACHED,
-  callFrame,
-  controlFrame,
-  eventFrame,
-  eventHead,
-  Kind,
-  readAddress,
-  requestFrame,
-  senderFrame,
-} from '#lib/wire/frame.js'
+import { Address, ATTACHED, callFrame, controlFrame, Kind, readAddress, senderFrame } from '#lib/wire/frame.js'
 import { FakeTransport, framesOf, units } from '../wire/fake-transport.js'
+import { eventFrame, requestFrame } from '../wire/frames.js'
 import { FakeHub, OPTIONS, Outgoing } from './fakes.js'
 
 /** An outlet that notes down each piece that it is given. */
@@ -108,7 +98,7 @@ test('whatever is mixed, each target gets its frames in order, with their attach
         const address = lost ? Address.Anybody : (seats[seat] as number)
         let frame: string
         let attachment = bytes
-        if (kind === 'event') frame = eventFrame(flags, eventHead(lost ? 0xfffff : address, name), body)
+        if (kind === 'event') frame = eventFrame(flags, lost ? 0xfffff : address, name, body)
         else if (kind === 'request') frame = requestFrame(flags, address, 1, 0, 0, name, body)
         else if (kind === 'control') {
           frame = controlFrame(body)
@@ -164,7 +154,7 @@ test('what stands before a malformed frame has been relayed, what follows is dro
     // From the hub to members, never to the hub.
     senderFrame(20, 1, 'somebody else', undefined),
     // Says that something is attached, and nothing is.
-    eventFrame(ATTACHED, eventHead(17, 'news'), ''),
+    eventFrame(ATTACHED, 17, 'news', ''),
   ]
   for (const frame of bad) {
     const { board, from, seats, spy } = switchboard()

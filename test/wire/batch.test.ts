@@ -3,19 +3,10 @@ import fc from 'fast-check'
 import { isHubMessage } from 'hubwire'
 import { test } from 'uvu'
 import { type Batch, fromMessage, MARKER, readBatch, toMessage, withoutEvents } from '#lib/wire/batch.js'
-import {
-  ATTACHED,
-  callFrame,
-  controlFrame,
-  eventFrame,
-  eventHead,
-  Kind,
-  readKind,
-  requestFrame,
-  senderFrame,
-} from '#lib/wire/frame.js'
+import { ATTACHED, callFrame, controlFrame, Kind, readKind, senderFrame } from '#lib/wire/frame.js'
 import { Link } from '#lib/wire/link.js'
 import { FakeTransport, framesOf, turn, units } from './fake-transport.js'
+import { eventFrame, requestFrame } from './frames.js'
 
 interface Piece {
   text: string
@@ -30,7 +21,7 @@ const bytes = fc.option(fc.uint8Array({ maxLength: 40 }), { nil: undefined })
 
 function event(name: string, body: string, attachment?: Uint8Array): Piece {
   const flags = attachment ? ATTACHED : 0
-  return { text: eventFrame(flags, eventHead(20, name), body), attachments: attachment ? [attachment] : [] }
+  return { text: eventFrame(flags, 20, name, body), attachments: attachment ? [attachment] : [] }
 }
 
 const eventPiece = fc.tuple(units(6), body, bytes).map(([name, body, attachment]) => event(name, body, attachment))
@@ -72,7 +63,7 @@ test('frames written to a link arrive as the same frames in the same order, what
           if (transport.inFlight > 0) transport.acknowledge()
         } else {
           written.push(step)
-          link.write(step.text, step.attachments)
+          link.write(step.text, '', step.attachments)
         }
       }
       await turn()
@@ -143,7 +134,7 @@ test('a malformed batch is refused at the first frame that is wrong; those befor
     good.text.slice(0, -1),
     callFrame(15, 20, 1, ''),
     // Says that something is attached, and nothing is.
-    eventFrame(ATTACHED, eventHead(20, 'news'), ''),
+    eventFrame(ATTACHED, 20, 'news', ''),
   ]
   for (const text of bad) {
     let seen = 0

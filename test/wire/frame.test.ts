@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as frame from '#lib/wire/frame.js'
 import { units } from './fake-transport.js'
+import { eventFrame, requestFrame } from './frames.js'
 
 const { Kind } = frame
 const address = fc.nat(frame.MAX_ADDRESS)
@@ -31,7 +32,7 @@ function hasFlags(whole: string, at: number, expected: number) {
 test('an event frame reads as it was written', () => {
   fc.assert(
     fc.property(flags, address, name, units(60), around, (flags, to, name, body, places) => {
-      const { whole, at, length } = embed(frame.eventFrame(flags, frame.eventHead(to, name), body), places)
+      const { whole, at, length } = embed(eventFrame(flags, to, name, body), places)
       assert.equal(frame.readKind(whole, at), Kind.Event)
       hasFlags(whole, at, flags)
       assert.equal(frame.readAddress(whole, at), to)
@@ -55,7 +56,7 @@ test('a request frame reads as it was written', () => {
       units(60),
       around,
       (flags, to, call, deadline, retries, name, body, places) => {
-        const text = frame.requestFrame(flags, to, call, deadline, retries, name, body)
+        const text = requestFrame(flags, to, call, deadline, retries, name, body)
         const { whole, at, length } = embed(text, places)
         assert.equal(frame.readKind(whole, at), Kind.Request)
         hasFlags(whole, at, flags)
@@ -71,7 +72,7 @@ test('a request frame reads as it was written', () => {
 })
 
 test('a deadline that is no whole millisecond is never moved forward, one beyond the header is none', () => {
-  const deadlineOf = (deadline: number) => frame.readDeadline(frame.requestFrame(0, 20, 1, deadline, 0, 'task', ''), 0)
+  const deadlineOf = (deadline: number) => frame.readDeadline(requestFrame(0, 20, 1, deadline, 0, 'task', ''), 0)
   assert.equal(deadlineOf(1_700_000_000_000.25), 1_700_000_000_001)
   assert.equal(deadlineOf(2 ** 48 - 1), 2 ** 48 - 1)
   assert.equal(deadlineOf(2 ** 48 - 0.5), Number.POSITIVE_INFINITY)
@@ -120,8 +121,8 @@ test('a control frame reads as it was written', () => {
 
 test('Latin frames stay within characters below 256', () => {
   const frames = [
-    frame.eventFrame(frame.ATTACHED | frame.VALIDATED, frame.eventHead(frame.MAX_ADDRESS, 'é'), '"ü"'),
-    frame.requestFrame(frame.ATTACHED, 0xfedcba, 0xffffffff, 2 ** 48 - 1, 255, 'x'.repeat(255), ''),
+    eventFrame(frame.ATTACHED | frame.VALIDATED, frame.MAX_ADDRESS, 'é', '"ü"'),
+    requestFrame(frame.ATTACHED, 0xfedcba, 0xffffffff, 2 ** 48 - 1, 255, 'x'.repeat(255), ''),
     frame.callFrame(Kind.Response | frame.ATTACHED, 0xfedcba, 0x89abcdef, ''),
     frame.senderFrame(0xfedcba, 0xffffffff, 'x'.repeat(255), 'rôle'),
   ]
@@ -191,8 +192,8 @@ test('no length brings a reader out of its text', () => {
 
 test('a frame cut short is not well formed', () => {
   const frames = [
-    frame.eventFrame(0, frame.eventHead(20, 'news'), ''),
-    frame.requestFrame(0, 20, 1, 5, 0, 'task', ''),
+    eventFrame(0, 20, 'news', ''),
+    requestFrame(0, 20, 1, 5, 0, 'task', ''),
     frame.callFrame(Kind.Response, 20, 1, ''),
     frame.senderFrame(20, 1, 'mailer', undefined),
     frame.controlFrame(''),
@@ -216,8 +217,8 @@ test('two event heads are the same when target and name are', () => {
   const head = fc.record({ to: fc.constantFrom(1, 2, 300, 0x10001), name: fc.constantFrom('', 'a', 'ab', '新', 'aa') })
   fc.assert(
     fc.property(head, head, units(5), units(5), flags, (one, other, body, otherBody, flags) => {
-      const first = frame.eventFrame(0, frame.eventHead(one.to, one.name), body)
-      const text = first + frame.eventFrame(flags, frame.eventHead(other.to, other.name), otherBody)
+      const first = eventFrame(0, one.to, one.name, body)
+      const text = first + eventFrame(flags, other.to, other.name, otherBody)
       const same = one.to === other.to && one.name === other.name
       assert.equal(frame.sameEventHead(text, 0, first.length), same)
       assert.equal(frame.sameEventHead(text, first.length, 0), same)

@@ -4,18 +4,16 @@ import { MARKER } from '#lib/wire/batch.js'
 import {
   ATTACHED,
   controlFrame,
-  eventFrame,
-  eventHead,
   eventName,
   Kind,
   readKind,
   readSender,
-  requestFrame,
   requestName,
   senderFrame,
 } from '#lib/wire/frame.js'
 import { Link, type LinkOptions } from '#lib/wire/link.js'
 import { FakeTransport, turn } from './fake-transport.js'
+import { eventFrame, requestFrame } from './frames.js'
 import { heap } from './heap.js'
 
 const FULL = 65_536
@@ -37,7 +35,7 @@ async function busy(options: Partial<LinkOptions> = {}) {
   return { transport, link }
 }
 
-const event = (name: string, size = 0) => eventFrame(0, eventHead(20, name), 'x'.repeat(size))
+const event = (name: string, size = 0) => eventFrame(0, 20, name, 'x'.repeat(size))
 const request = (name: string, size = 0) => requestFrame(0, 20, 1, 0, 0, name, 'x'.repeat(size))
 const sender = (id: string) => senderFrame(30, 1, id, undefined)
 
@@ -121,10 +119,10 @@ test('a full batch goes at once, and no third one', () => {
 
 test('attachments count as bytes of a batch', () => {
   const { transport, link } = open()
-  const frame = eventFrame(ATTACHED, eventHead(20, 'a'), '')
-  link.write(frame, [new Uint8Array(FULL)])
+  const frame = eventFrame(ATTACHED, 20, 'a', '')
+  link.write(frame, '', [new Uint8Array(FULL)])
   assert.equal(transport.batches.length, 1)
-  link.write(frame, [new Uint8Array(100)])
+  link.write(frame, '', [new Uint8Array(100)])
   assert.equal(link.queuedBytes, frame.length + 100)
 })
 
@@ -274,8 +272,8 @@ test('it drops events oldest first, counts them, and keeps all else in order', a
 test('what it may drop is dropped from the open batch, too, and its bytes are counted', async () => {
   const { transport, link } = await busy()
   const kept = request('kept', 10)
-  link.write(sender('a') + event('a', 500), [])
-  link.write(eventFrame(ATTACHED, eventHead(20, 'b'), ''), [new Uint8Array(1000)])
+  link.write(sender('a') + event('a', 500))
+  link.write(eventFrame(ATTACHED, 20, 'b', ''), '', [new Uint8Array(1000)])
   link.write(kept)
   assert.equal(link.dropEvents(0), 2)
   assert.equal(link.queuedBytes, sender('a').length + kept.length)
@@ -352,7 +350,7 @@ for (const [how, pause] of [
     const { link } = await busy({ highWaterMark: 1e9 })
     const before = await heap()
     for (let i = 0; i < COUNT; i++) {
-      link.write(eventFrame(0, eventHead(20, 'e'), '') + parent(i).substring(100, 200))
+      link.write(eventFrame(0, 20, 'e', '') + parent(i).substring(100, 200))
       if (i % pause === 0) await turn()
     }
     await turn()
@@ -367,7 +365,7 @@ test('attachments that wait do not keep the buffer alive that they were read wit
   const { link } = await busy({ highWaterMark: 1e9 })
   const before = await heap()
   for (let i = 0; i < COUNT; i++) {
-    link.write(eventFrame(ATTACHED, eventHead(20, 'e'), ''), [new Uint8Array(FULL).subarray(100, 200)])
+    link.write(eventFrame(ATTACHED, 20, 'e', ''), '', [new Uint8Array(FULL).subarray(100, 200)])
     await turn()
   }
   const used = (await heap()) - before
