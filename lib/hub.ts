@@ -235,10 +235,13 @@ class Primary extends Member {
     const patience = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, this.#options.gracePeriod)
     })
-    await Promise.race([this.#exchange.dispatcher.idle(), patience])
+    // What was sent before this reaches the hub, and so the workers' links, before the workers are told to stop.
+    await Promise.race([this.sync().then(() => this.#exchange.dispatcher.idle()), patience])
     clearTimeout(timer)
     this.#clean = await this.#supervisor.close()
     await this.drain()
+    // And what the workers sent last, and this member to itself, has arrived.
+    await this.sync()
     this.#end()
   }
 
