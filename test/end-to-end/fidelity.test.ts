@@ -123,6 +123,27 @@ test(
   }),
 )
 
+test(
+  'a member that sends to itself for ever lets its event loop turn',
+  withHub({ workers: [] }, async (hub) => {
+    const LIMIT = 100_000
+    let rounds = 0
+    hub.handle('task', () => {})
+    hub.on('again', () => {
+      if (++rounds < LIMIT) hub.emit('again')
+    })
+    const ask = async () => {
+      while (++rounds < LIMIT) await hub.to('primary').request('task')
+    }
+    hub.emit('again')
+    const asked = ask()
+    for (let turns = 0; turns < 100; turns++) await new Promise((resolve) => setTimeout(resolve))
+    assert.ok(rounds > 10 && rounds < LIMIT, `${rounds} rounds`)
+    rounds = LIMIT
+    await asked
+  }),
+)
+
 const UNCLONEABLE: [what: string, value: unknown, path: RegExp][] = [
   ['a function', { list: [1, { call: () => {} }] }, /\.list\[1\]\.call/],
   ['a symbol', { a: { b: Symbol('b') } }, /\.a\.b/],

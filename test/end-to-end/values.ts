@@ -70,6 +70,14 @@ export const VALUES: Record<string, () => unknown> = {
     const shared = { n: 1 }
     return { one: shared, other: shared, set: new Set([shared]) }
   },
+  'shared plain reference': () => {
+    const shared = { n: 1 }
+    return { one: shared, list: [shared, [shared]] }
+  },
+  'shared among many': () => {
+    const shared = [1]
+    return [...Array.from({ length: 100 }, (_, n) => ({ n })), shared, shared]
+  },
   'shared buffer': () => {
     const { buffer } = filled(new Uint8Array(16))
     return [buffer, new Uint8Array(buffer), new Float64Array(buffer)]

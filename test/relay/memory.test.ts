@@ -68,4 +68,19 @@ for (const [what, concurrency] of [
   })
 }
 
+test('neither do tasks whose names are all different', async () => {
+  const hub = new FakeHub()
+  const caller = hub.member('caller')
+  const server = hub.member('server')
+  const name = (i: number) => `${i} ${LONG_NAME}`
+  for (let i = 0; i < COUNT; i++) {
+    hub.send(server, new Outgoing().control({ t: 'handle', name: name(i), concurrency: null }))
+  }
+  const used = await growth(() => {
+    for (let i = 0; i < COUNT; i++) large(hub, caller, requestFrame(0, Address.Anybody, i, 0, 0, name(i), '1'))
+  })
+  assert.equal(hub.exchange.stats().find(({ id }) => id === 'server')?.runningTasks, COUNT)
+  assert.ok(used < LIMIT, say(used))
+})
+
 test.run()

@@ -203,4 +203,35 @@ test('events to an address that was never given out are counted and go nowhere',
   assert.equal(hub.exchange.stats()[0]?.protocolErrors, 5)
 })
 
+test('only whoever was asked can answer, once', async () => {
+  const hub = new FakeHub()
+  const caller = hub.member('caller')
+  const server = hub.member('server')
+  const stranger = hub.member('stranger')
+  hub.send(server, new Outgoing().control({ t: 'handle', name: 'task', concurrency: null }))
+  hub.send(caller, new Outgoing().add(requestFrame(0, server.place.address, 5, 0, 0, 'task', '1')))
+  assert.equal((await hub.messages(server)).length, 1)
+  const answer = (call: number, address: number, body: string) =>
+    new Outgoing().add(callFrame(Kind.Response, address, call, body))
+  hub.send(stranger, answer(5, caller.address, 'forged'))
+  hub.send(server, answer(6, caller.address, 'to another call'))
+  hub.send(server, answer(5, caller.place.address, 'to the seat'))
+  hub.send(server, answer(5, server.address, 'to itself'))
+  hub.send(server, answer(5, caller.address, 'right'))
+  hub.send(server, answer(5, caller.address, 'again'))
+  assert.deepEqual(
+    (await hub.messages(caller)).map(({ text, from }) => [text.slice(12), from]),
+    [['right', 'server']],
+  )
+  assert.deepEqual(await hub.messages(server), [])
+  assert.deepEqual(
+    hub.exchange.stats().map(({ id, protocolErrors }) => [id, protocolErrors]),
+    [
+      ['caller', 0],
+      ['server', 4],
+      ['stranger', 1],
+    ],
+  )
+})
+
 test.run()
