@@ -40,7 +40,7 @@ function switchboard(onControl: (body: string) => void = () => {}) {
   }
   const seats = ['a', 'b', 'c'].map((id) => {
     const place = directory.addPlace(id, undefined)
-    place.deliver = (...args) => spy(place.address).deliver(...args)
+    place.deliver = (sender, frames, attachments) => spy(place.address).deliver(sender, frames, attachments)
     return place
   })
   // Requests, answers and cancellations go where they say.

@@ -49,7 +49,7 @@ function batchOf(pieces: Piece[]): Batch {
 
 test('frames written to a link arrive as the same frames in the same order, whatever the batching', async () => {
   const step = fc.oneof(
-    { weight: 8, arbitrary: fc.oneof(eventPiece, otherPiece) },
+    { weight: 8, arbitrary: fc.tuple(fc.oneof(eventPiece, otherPiece), fc.nat(20), fc.boolean()) },
     { weight: 2, arbitrary: fc.constantFrom('turn' as const, 'acknowledge' as const) },
   )
   await fc.assert(
@@ -62,8 +62,9 @@ test('frames written to a link arrive as the same frames in the same order, what
         else if (step === 'acknowledge') {
           if (transport.inFlight > 0) transport.acknowledge()
         } else {
-          written.push(step)
-          link.write(step.text, '', step.attachments)
+          const [piece, cut, owned] = step
+          written.push(piece)
+          link.write(piece.text.slice(0, cut), piece.text.slice(cut), piece.attachments, owned)
         }
       }
       await turn()
