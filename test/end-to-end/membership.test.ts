@@ -67,28 +67,15 @@ test(
   ),
 )
 
-const IDS = [
-  '__proto__',
-  'constructor',
-  'hasOwnProperty',
-  '漢字',
-  '🙂',
-  'Ärger',
-  '\ud83d',
-  '\ude00',
-  'x'.repeat(255),
-  '0',
-  ' ',
-  '-1',
-]
+const IDS = ['__proto__', 'constructor', '漢字', '\ud83d', '🙂', 'x'.repeat(255), '0', ' ']
 
 test(
   'ids are what the user likes, and stay over restarts',
-  withHub({ workers: [...IDS.slice(0, 5).map((id) => ({ id, exec })), { id: 101, exec }], backoff }, async (hub) => {
+  withHub({ workers: [...IDS.slice(0, 4).map((id) => ({ id, exec })), { id: 101, exec }], backoff }, async (hub) => {
     // A few at a time: each is a process.
-    for (const ids of [['101', ...IDS.slice(0, 5)], IDS.slice(5)]) {
+    for (const ids of [['101', ...IDS.slice(0, 4)], IDS.slice(4)]) {
       if (ids[0] !== '101') {
-        await Promise.all(['101', ...IDS.slice(0, 5)].map((id) => hub.stop(id)))
+        await Promise.all(['101', ...IDS.slice(0, 4)].map((id) => hub.stop(id)))
         await Promise.all(ids.map((id) => hub.fork({ id, role: '__proto__', exec })))
       }
       for (const id of ids) {
@@ -111,7 +98,7 @@ test(
     const all = (await hub.to({ role: '__proto__' }).gather('who')) as { id: string; status: string }[]
     assert.deepEqual(
       all.map(({ id, status }) => [id, status]),
-      IDS.slice(5).map((id) => [id, 'fulfilled']),
+      IDS.slice(4).map((id) => [id, 'fulfilled']),
     )
   }),
 )
