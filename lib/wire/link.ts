@@ -136,8 +136,9 @@ export class Link {
   readonly #onGone = (error: Error | null) => {
     this.#inFlight--
     if (error) this.#break(error)
-    else if (this.queuedBytes > 0) {
-      this.#flush()
+    else {
+      if (this.queuedBytes > 0) this.#flush()
+      // Also where nothing is left to send: what waited may have been dropped.
       this.#check()
     }
     this.#settleIdle()
