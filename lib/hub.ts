@@ -16,6 +16,7 @@ import {
 import type { WorkerProcess } from './supervisor/process.js'
 import { installSignals, type StopSignal } from './supervisor/signals.js'
 import { Supervisor } from './supervisor/supervisor.js'
+import { after } from './timers.js'
 import type { HubStats, Member as MemberInfo, PrimaryHub, SupervisionOptions, WorkerSpec } from './types.js'
 import { fromMessage, isHubMessage } from './wire/batch.js'
 import { IpcTransport, LocalTransport } from './wire/transport.js'
@@ -233,7 +234,7 @@ class Primary extends Member {
     // Accepted tasks are answered while everybody is still there; whoever keeps adding some cannot keep the hub open.
     let timer: NodeJS.Timeout | undefined
     const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#options.gracePeriod)
+      timer = after(this.#options.gracePeriod, resolve)
     })
     await Promise.race([this.#exchange.dispatcher.idle(), patience])
     clearTimeout(timer)

@@ -5,7 +5,7 @@ import { plainExit, type SeatView, type SupervisorHooks } from './hooks.js'
 import type { ResolvedSeat } from './options.js'
 import { RestartPolicy } from './policy.js'
 import { forkWorker, type WorkerExit, type WorkerProcess } from './process.js'
-import { after } from './timers.js'
+import { after } from '../timers.js'
 import { Watchdog } from './watchdog.js'
 
 /** What follows the end of the process that sits there now. */
