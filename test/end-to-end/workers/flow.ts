@@ -5,6 +5,10 @@ const hub = await joinHub()
 const received: number[] = []
 hub.on('item', (n: number) => received.push(n))
 
+const slow: string[] = []
+hub.lifecycle.on('slow', ({ id }) => slow.push(id))
+hub.handle('slow', () => slow)
+
 hub.handle('received', () => received)
 hub.handle('echo', ({ n }: { n: number }) => n)
 
