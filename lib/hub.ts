@@ -212,12 +212,16 @@ class Primary extends Member {
   }
 
   async stop(id: string | number): Promise<void> {
-    await this.#supervisor.stop(normaliseId(id, 'hub.stop()'))
+    const seat = normaliseId(id, 'hub.stop()')
+    await this.sync()
+    await this.#supervisor.stop(seat)
     await this.sync()
   }
 
   async restart(id: string | number): Promise<void> {
-    await this.#supervisor.restart(normaliseId(id, 'hub.restart()'))
+    const seat = normaliseId(id, 'hub.restart()')
+    await this.sync()
+    await this.#supervisor.restart(seat)
     await this.sync()
   }
 
@@ -231,6 +235,8 @@ class Primary extends Member {
   }
 
   async #close(): Promise<void> {
+    // What this member sent before is on its way to the others before they are asked to stop.
+    await this.sync()
     // Accepted tasks are answered while everybody is still there; whoever keeps adding some cannot keep the hub open.
     let timer: NodeJS.Timeout | undefined
     const patience = new Promise<void>((resolve) => {
@@ -240,6 +246,8 @@ class Primary extends Member {
     clearTimeout(timer)
     this.#clean = await this.#supervisor.close()
     await this.drain()
+    // The last answers, of workers and of this member itself, still have to arrive here.
+    await this.sync()
     this.#end()
   }
 
