@@ -197,7 +197,6 @@ test('nothing is left on process and cluster', async () => {
 test('the process ends by itself', async () => {
   const primary = new PrimaryProcess('alone')
   try {
-    primary.child.disconnect()
     assert.equal(await primary.ended, [0, null])
     assert.is(primary.stdout, '42\nclosed\n')
     assert.is(primary.stderr, '')
