@@ -86,6 +86,8 @@ export async function startHub<C extends Contract = UntypedContract>(
   try {
     await hub.start(options.workers ?? [])
   } catch (error) {
+    // A signal came meanwhile. The process ends in order, as it was told: that is no failure to report.
+    if (hub.ending) await new Promise(() => {})
     await hub.abandon()
     throw error
   }
@@ -138,6 +140,8 @@ class Primary extends Member {
   #uninstallSignals: (() => void) | undefined
   #closing: Promise<void> | undefined
   #clean = true
+  /** A signal has asked the process to end. */
+  ending = false
 
   constructor(options: PrimaryOptions) {
     const exchange = new Exchange(options, {
@@ -308,6 +312,7 @@ class Primary extends Member {
   }
 
   #endAfter(_signal: StopSignal): void {
+    this.ending = true
     this.close().finally(() => process.exit(process.exitCode ?? (this.#clean ? 0 : 1)))
   }
 
