@@ -33,6 +33,7 @@ switch (START) {
     break
   case 'manual':
     await joinHub({ ready: 'manual' })
+    writeSync(2, 'joined\n')
     break
   case 'done':
     process.exit(0)
