@@ -42,7 +42,12 @@ switch (START) {
     process.kill(process.pid, 'SIGKILL')
     break
   case 'raw':
-    process.on('message', (batch: string) => writeSync(2, `${/"message":"(.*?)"\}/.exec(batch)?.[1] ?? ''}\n`))
+    process.on('message', (batch: string) => {
+      const refusal = /"t":"refused","message":"(.*)"\}/.exec(batch)?.[1]
+      if (refusal === undefined) return
+      writeSync(2, `${refusal}\n`)
+      process.exit(1)
+    })
     process.send?.(
       MARKER +
         controlFrame(JSON.stringify({ t: 'hello', protocol: Number(PROTOCOL), version: VERSION })) +
