@@ -244,6 +244,8 @@ export class Exchange {
   }
 
   async #drained(peer: Peer, n: number, to: readonly number[]): Promise<void> {
+    // What came in the same batch counts at the end of this turn, when links look at their marks.
+    await undefined
     const places = [...this.directory.places].filter((place) => to.length === 0 || this.#isAmong(place, to))
     await Promise.all(places.map((place) => place.pressure.under()))
     this.tell(peer, { t: 'drained', n })

@@ -1,66 +1,18 @@
 import cluster from 'node:cluster'
 import type { Contract, UntypedContract } from './contract.js'
 import { invalid } from './errors.js'
-import { Exchange, type ExchangeOptions } from './exchange.js'
+import { Exchange } from './exchange.js'
 import { Member } from './member.js'
+import { type HubOptions, type PrimaryOptions, readOptions } from './options.js'
 import type { Peer } from './relay/peer.js'
-import { type Schemas, Validator } from './schema.js'
-import { checkDuration, checkNumber } from './supervisor/checks.js'
-import {
-  checkOptions,
-  normaliseId,
-  type ResolvedSeat,
-  resolveSeats,
-  SUPERVISION_OPTIONS,
-} from './supervisor/options.js'
+import { normaliseId, type ResolvedSeat, resolveSeats } from './supervisor/options.js'
 import type { WorkerProcess } from './supervisor/process.js'
 import { installSignals, type StopSignal } from './supervisor/signals.js'
 import { Supervisor } from './supervisor/supervisor.js'
-import type { HubStats, Member as MemberInfo, PrimaryHub, SupervisionOptions, WorkerSpec } from './types.js'
+import { after } from './timers.js'
+import type { HubStats, Member as MemberInfo, PrimaryHub, WorkerSpec } from './types.js'
 import { fromMessage, isHubMessage } from './wire/batch.js'
 import { IpcTransport, LocalTransport } from './wire/transport.js'
-
-/** The options of `startHub()`. Those of supervision hold for all workers whose spec says nothing else. */
-export interface HubOptions<C extends Contract = UntypedContract> extends SupervisionOptions {
-  /** The workers to fork and to look after. None makes the primary a complete hub alone. @default [] */
-  workers?: readonly WorkerSpec[]
-  /** Validators of what the primary sends, and of what arrives there unvalidated, for those who want them. */
-  schemas?: Schemas<C>
-  /** How long a call waits for its answer unless it says otherwise, in milliseconds. @default 30000 */
-  timeout?: number
-  /** Bytes queued towards a member above which `emit` returns false. @default 1048576, 1 MiB */
-  highWaterMark?: number
-  /**
-   * Bytes queued towards a member above which it is slow at once, and takes no more tasks. @default 67108864, 64 MiB
-   */
-  maxQueueBytes?: number
-  /**
-   * Bytes held for a seat that starts or restarts; beyond, its events are dropped, oldest first, and further tasks
-   * refused. @default 16777216, 16 MiB
-   */
-  maxHeldBytes?: number
-  /** Tasks that may wait in the hub for a handler with room; beyond, they are refused. @default 10000 */
-  maxQueuedTasks?: number
-  /** How long a link may stay over its mark before it is slow, in milliseconds. @default 1000 */
-  slowAfter?: number
-  /** Stop everything in order at SIGINT and SIGTERM, and exit; at a second one, at once. @default true */
-  signals?: boolean
-  /** `manual`: the primary takes no messages before it calls `hub.ready()`. @default 'auto' */
-  ready?: 'auto' | 'manual'
-}
-
-const OWN_OPTIONS: readonly (keyof HubOptions)[] = [
-  'workers',
-  'schemas',
-  'timeout',
-  'highWaterMark',
-  'maxQueueBytes',
-  'maxHeldBytes',
-  'maxQueuedTasks',
-  'slowAfter',
-  'signals',
-  'ready',
-]
 
 /** One process is one hub. */
 let running: Primary | undefined
@@ -85,46 +37,14 @@ export async function startHub<C extends Contract = UntypedContract>(
   try {
     await hub.start(options.workers ?? [])
   } catch (error) {
+    // A signal came meanwhile. The process ends in order, as it was told: that is no failure to report.
+    if (hub.ending) await new Promise(() => {})
     await hub.abandon()
     throw error
   }
   if (options.ready !== 'manual') setImmediate(() => hub.closed || hub.ready())
   // Primary is typed for every contract; which one it is, only the types know.
   return hub as unknown as PrimaryHub<C>
-}
-
-interface PrimaryOptions extends ExchangeOptions {
-  supervision: SupervisionOptions
-  validator: Validator
-  signals: boolean
-}
-
-function readOptions(options: HubOptions<Contract>): PrimaryOptions {
-  checkOptions(options, [...OWN_OPTIONS, ...SUPERVISION_OPTIONS], 'startHub()')
-  const { ready = 'auto', signals = true, timeout = 30_000 } = options
-  if (options.workers !== undefined && !Array.isArray(options.workers)) {
-    throw invalid('startHub(): workers must be a list, such as [{ role: "web", count: 2 }, { id: "mailer" }].')
-  }
-  if (ready !== 'auto' && ready !== 'manual') throw invalid("startHub(): ready must be 'auto' or 'manual'.")
-  if (typeof signals !== 'boolean') throw invalid('startHub(): signals must be true or false.')
-  if (typeof timeout !== 'number' || !(timeout > 0)) throw invalid('startHub(): timeout must be a positive number.')
-  const supervision = Object.fromEntries(
-    Object.entries(options).filter(([key]) => (SUPERVISION_OPTIONS as readonly string[]).includes(key)),
-  ) as SupervisionOptions
-  const bytes = (name: 'highWaterMark' | 'maxQueueBytes' | 'maxHeldBytes' | 'maxQueuedTasks', otherwise: number) =>
-    options[name] === undefined ? otherwise : checkNumber(options[name], 1, `startHub(): ${name}`)
-  return {
-    supervision,
-    validator: new Validator(options.schemas),
-    signals,
-    timeout,
-    highWaterMark: bytes('highWaterMark', 1 << 20),
-    maxQueueBytes: bytes('maxQueueBytes', 64 << 20),
-    maxHeldBytes: bytes('maxHeldBytes', 16 << 20),
-    maxQueuedTasks: bytes('maxQueuedTasks', 10_000),
-    slowAfter: options.slowAfter === undefined ? 1000 : checkDuration(options.slowAfter, 'startHub(): slowAfter'),
-    gracePeriod: supervision.gracePeriod ?? 10_000,
-  }
 }
 
 /** The primary as a member, with the exchange and the supervisor behind it. */
@@ -137,6 +57,8 @@ class Primary extends Member {
   #uninstallSignals: (() => void) | undefined
   #closing: Promise<void> | undefined
   #clean = true
+  /** A signal has asked the process to end. */
+  ending = false
 
   constructor(options: PrimaryOptions) {
     const exchange = new Exchange(options, {
@@ -211,12 +133,16 @@ class Primary extends Member {
   }
 
   async stop(id: string | number): Promise<void> {
-    await this.#supervisor.stop(normaliseId(id, 'hub.stop()'))
+    const seat = normaliseId(id, 'hub.stop()')
+    await this.sync()
+    await this.#supervisor.stop(seat)
     await this.sync()
   }
 
   async restart(id: string | number): Promise<void> {
-    await this.#supervisor.restart(normaliseId(id, 'hub.restart()'))
+    const seat = normaliseId(id, 'hub.restart()')
+    await this.sync()
+    await this.#supervisor.restart(seat)
     await this.sync()
   }
 
@@ -230,17 +156,19 @@ class Primary extends Member {
   }
 
   async #close(): Promise<void> {
+    // What this member sent before is on its way to the others before they are asked to stop.
+    await this.sync()
     // Accepted tasks are answered while everybody is still there; whoever keeps adding some cannot keep the hub open.
     let timer: NodeJS.Timeout | undefined
     const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#options.gracePeriod)
+      timer = after(this.#options.gracePeriod, resolve)
     })
     // What was sent before this reaches the hub, and so the workers' links, before the workers are told to stop.
     await Promise.race([this.sync().then(() => this.#exchange.dispatcher.idle()), patience])
     clearTimeout(timer)
     this.#clean = await this.#supervisor.close()
     await this.drain()
-    // And what the workers sent last, and this member to itself, has arrived.
+    // The last answers, of workers and of this member itself, still have to arrive here.
     await this.sync()
     this.#end()
   }
@@ -302,6 +230,7 @@ class Primary extends Member {
   }
 
   #endAfter(_signal: StopSignal): void {
+    this.ending = true
     this.close().finally(() => process.exit(process.exitCode ?? (this.#clean ? 0 : 1)))
   }
 

@@ -11,7 +11,8 @@ export type {
   UntypedContract,
 } from './contract.js'
 export { HubError, type HubErrorCode } from './errors.js'
-export { type HubOptions, startHub } from './hub.js'
+export { startHub } from './hub.js'
+export type { HubOptions } from './options.js'
 export type { Schemas, StandardIssue, StandardResult, StandardSchema, TaskSchemas } from './schema.js'
 export type {
   AnyListener,

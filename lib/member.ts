@@ -2,12 +2,13 @@ import { EventEmitter } from 'node:events'
 import { checkName, HubEmitter, LOCAL_EVENTS, surface } from './emitter.js'
 import { HubError, invalid } from './errors.js'
 import { parseTarget, Recipients } from './recipients.js'
-import { PROTOCOL, type Settings, type ToHub, type ToMember } from './relay/control.js'
+import { PROTOCOL, readSettings, type Settings, type ToHub, type ToMember } from './relay/control.js'
 import { Roster } from './roster.js'
 import { isThenable, type Validator } from './schema.js'
 import { type Messenger, Scope } from './scope.js'
 import { Handlers } from './tasks/handlers.js'
 import { aborted, type CallOptions, describeCall, PendingCalls } from './tasks/pending.js'
+import { after } from './timers.js'
 import type { HandleOptions, HubStats, Member as MemberInfo, Sender, Target } from './types.js'
 import { VERSION } from './version.js'
 import { type Batch, readBatch } from './wire/batch.js'
@@ -252,10 +253,10 @@ export class Member extends HubEmitter implements Messenger {
   async drain(): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(() => {
+      timer = after(this.#settings.gracePeriod, () => {
         this.#handlers.abortAll(new HubError('ERR_HUB_CLOSED', 'The hub closes, and its grace period is over.'))
         resolve()
-      }, this.#settings.gracePeriod)
+      })
     })
     await Promise.race([this.#handlers.idle(), patience])
     clearTimeout(timer)
@@ -481,8 +482,8 @@ export class Member extends HubEmitter implements Messenger {
         this.#id = message.id
         this.#role = message.role
         this.#address = message.address
-        this.#settings = message.settings
-        this.#link.highWaterMark = message.settings.highWaterMark
+        this.#settings = readSettings(message.settings)
+        this.#link.highWaterMark = this.#settings.highWaterMark
         this.#scopes.clear()
         this.#scope = this.#makeScope()
         for (const [name, address] of message.roles) this.#roster.setRole(name, address)

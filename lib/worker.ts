@@ -36,8 +36,8 @@ let joined: Worker | undefined
 export async function joinHub<C extends Contract = UntypedContract>(
   options: JoinOptions<C> = {},
 ): Promise<WorkerHub<C>> {
-  const { ready = 'auto', schemas, onStop } = options
   checkOptions(options, ['ready', 'schemas', 'onStop'], 'joinHub()')
+  const { ready = 'auto', schemas, onStop } = options
   if (ready !== 'auto' && ready !== 'manual') throw invalid("joinHub(): ready must be 'auto' or 'manual'.")
   if (onStop !== undefined && typeof onStop !== 'function') throw invalid('joinHub(): onStop must be a function.')
   if (joined) throw invalid('joinHub() was called twice in this process. There is one hub: pass it on.')

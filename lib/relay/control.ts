@@ -57,4 +57,15 @@ export interface Settings {
   gracePeriod: number
 }
 
+/** As they arrive: JSON has no `Infinity`, which each of them may be, and writes null. */
+export function readSettings(settings: { readonly [K in keyof Settings]: number | null }): Settings {
+  const { timeout, highWaterMark, maxQueueBytes, gracePeriod } = settings
+  return {
+    timeout: timeout ?? Number.POSITIVE_INFINITY,
+    highWaterMark: highWaterMark ?? Number.POSITIVE_INFINITY,
+    maxQueueBytes: maxQueueBytes ?? Number.POSITIVE_INFINITY,
+    gracePeriod: gracePeriod ?? Number.POSITIVE_INFINITY,
+  }
+}
+
 export type { Exit }

@@ -1,3 +1,4 @@
+import { after } from '../timers.js'
 import { senderFrame } from '../wire/frame.js'
 import { Link } from '../wire/link.js'
 import type { Transport } from '../wire/transport.js'
@@ -53,7 +54,7 @@ export class Peer implements Outlet {
     this.#link = new Link(transport, {
       highWaterMark: options.highWaterMark,
       onOver: () => {
-        this.#slowTimer = setTimeout(() => this.#becomeSlow(), options.slowAfter).unref()
+        this.#slowTimer = after(options.slowAfter, () => this.#becomeSlow())?.unref()
       },
       onDrain: () => {
         clearTimeout(this.#slowTimer)

@@ -1,11 +1,11 @@
 import type { HubError } from '../errors.js'
+import { after } from '../timers.js'
 import type { MemberState } from '../types.js'
 import { startFailure } from './failure.js'
 import { plainExit, type SeatView, type SupervisorHooks } from './hooks.js'
 import type { ResolvedSeat } from './options.js'
 import { RestartPolicy } from './policy.js'
 import { forkWorker, type WorkerExit, type WorkerProcess } from './process.js'
-import { after } from './timers.js'
 import { Watchdog } from './watchdog.js'
 
 /** What follows the end of the process that sits there now. */

@@ -1,4 +1,4 @@
-import { after } from './timers.js'
+import { after } from '../timers.js'
 
 /** Pings in the time after which a process counts as hung. */
 const PINGS = 3

@@ -85,7 +85,7 @@ export class Link {
     if (this.#openBytes >= FULL_BATCH) {
       if (this.#inFlight < MAX_IN_FLIGHT) this.#flush()
       else this.#close()
-      this.#check()
+      if (!this.#over) this.#check()
     } else if (!this.#scheduled) {
       this.#scheduled = true
       queueMicrotask(this.#onTurnEnd)
@@ -130,7 +130,8 @@ export class Link {
     this.#scheduled = false
     if (this.#inFlight < MAX_IN_FLIGHT) this.#flush()
     else this.#settle()
-    this.#check()
+    // What is over its mark is back only when something has left, which is not the case where events were dropped.
+    if (!this.#over) this.#check()
   }
 
   readonly #onGone = (error: Error | null) => {
