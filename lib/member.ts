@@ -180,8 +180,10 @@ export class Member extends HubEmitter implements Messenger {
     return () => {
       if (!served) return
       served = false
-      this.#handlers.remove(task)
+      const forget = this.#handlers.retire(task)
       this.#tell({ t: 'unhandle', name: task })
+      // What the hub sent before it hears of this is still done: nobody else would be asked to.
+      this.sync().then(forget, forget)
     }
   }
 
