@@ -1,0 +1,376 @@
+import assert from 'node:assert/strict'
+import type { PrimaryHub } from 'hubwire'
+import { test } from 'uvu'
+import { have, isPending, link, rejection, server, state, until, withHub } from './hubs.js'
+import type { Order, Outcome } from './workers/library.js'
+
+// What becomes of a call when something is wrong with its target: each row for the primary and for a worker as caller.
+
+const CALLERS = ['primary', 'caller']
+/** A seat that comes back only when it is told to: `hub.restart` does not wait for the backoff. */
+const DOWN = { backoff: { min: 600_000, max: 600_000 } }
+
+const expectRefusal = ({ error }: Outcome, code: string, message: RegExp) => {
+  assert.ok(error, `${code} expected`)
+  assert.equal(error.code, code, error.message)
+  assert.ok(error.hub, 'a HubError')
+  assert.match(error.message, message)
+}
+
+/** Ends a member's process, and waits until its seat is in that state. */
+async function crash(hub: PrimaryHub, id: string, becomes = 'restarting'): Promise<void> {
+  assert.equal((await rejection(hub.to(id).request('exit', 3))).code, 'ERR_HUB_MEMBER_EXITED')
+  await until(() => state(hub, id) === becomes, `${id} is ${becomes}`)
+}
+
+test('to an unknown id or role: no member, with any verb', () =>
+  withHub({ workers: [server('caller')] }, async (hub) => {
+    for (const caller of CALLERS) {
+      const noMember = async (order: Order, attempt: string, what: string) => {
+        const message = new RegExp(`^${attempt}: .*${what} "nobody".*startHub\\(\\), or hub\\.fork\\(\\) it`)
+        expectRefusal(await have(hub, caller, order), 'ERR_HUB_NO_MEMBER', message)
+      }
+      await noMember({ verb: 'emit', to: 'nobody', task: 'e' }, 'emit\\("e"\\) to "nobody"', 'the id')
+      await noMember(
+        { verb: 'emit', to: ['primary', 'nobody'], task: 'e' },
+        'emit\\("e"\\) to "primary", "nobody"',
+        'the id',
+      )
+      await noMember({ verb: 'request', to: 'nobody', task: 'x' }, 'Request "x" to "nobody"', 'the id')
+      await noMember({ verb: 'drained', to: 'nobody' }, 'hub\\.drained\\(\\)', 'the id')
+      const role = { role: 'nobody' }
+      await noMember({ verb: 'emit', to: role, task: 'e' }, 'emit\\("e"\\) to role "nobody"', 'the role')
+      await noMember({ verb: 'delegate', to: role, task: 'x' }, 'Delegation of "x" to role "nobody"', 'the role')
+      await noMember({ verb: 'gather', to: role, task: 'x' }, 'gather\\(\\)', 'the role')
+      await noMember({ verb: 'drained', to: role }, 'hub\\.drained\\(\\)', 'the role')
+      const { value } = await have(hub, caller, { verb: 'gather', to: 'nobody', task: 'x' })
+      const [entry] = value as [{ id: string } & Outcome]
+      assert.equal(entry.id, 'nobody')
+      expectRefusal(entry, 'ERR_HUB_NO_MEMBER', /^Request "x" to "nobody"/)
+    }
+    // emit throws, and sent nothing to the others.
+    let heard = 0
+    hub.on('e', () => heard++)
+    assert.throws(() => hub.to(['primary', 'nobody']).emit('e'), { code: 'ERR_HUB_NO_MEMBER' })
+    assert.throws(() => hub.to('nobody').emit('e'), { code: 'ERR_HUB_NO_MEMBER' })
+    await hub.drained()
+    assert.equal(heard, 0)
+  }))
+
+test('to a member that does not serve the task: no handler', () =>
+  withHub({ workers: [server('caller'), server('a', ['echo'], { role: 'r' })] }, async (hub) => {
+    for (const caller of CALLERS) {
+      const advice = 'Call hub.handle\\("x", …\\) there'
+      const refused = async (order: Order, message: string) =>
+        expectRefusal(await have(hub, caller, order), 'ERR_HUB_NO_HANDLER', new RegExp(`^${message}.*${advice}`))
+      await refused({ verb: 'request', to: 'a', task: 'x' }, 'Request "x" to "a": it does not serve this task')
+      await refused({ verb: 'request', to: caller, task: 'x' }, `Request "x" to "${caller}"`)
+      await refused({ verb: 'delegate', task: 'x' }, 'Delegation of "x": nobody serves this task')
+      await refused(
+        { verb: 'delegate', to: { role: 'r' }, task: 'x' },
+        'Delegation of "x" to role "r": no member of the role',
+      )
+    }
+  }))
+
+test('a request to a seat that restarts waits for it, as does a delegation that only it serves', () =>
+  withHub({ workers: [server('caller'), server('a', ['echo', 'exit'], { ...DOWN, role: 'r' })] }, async (hub) => {
+    await crash(hub, 'a')
+    const calls = CALLERS.flatMap((caller) => [
+      have(hub, caller, { verb: 'request', to: 'a', task: 'echo', input: 1 }),
+      have(hub, caller, { verb: 'delegate', task: 'echo', input: 2 }),
+      have(hub, caller, { verb: 'delegate', to: { role: 'r' }, task: 'echo', input: 3 }),
+    ])
+    await until(() => link(hub, 'a').held === 2, 'the requests are held')
+    assert.ok(await isPending(Promise.race(calls), hub))
+    // What it is known not to serve does not wait.
+    for (const caller of CALLERS) {
+      for (const order of [{ verb: 'request', to: 'a' }, { verb: 'delegate' }] as Order[]) {
+        expectRefusal(
+          await have(hub, caller, { ...order, task: 'gate' }),
+          'ERR_HUB_NO_HANDLER',
+          /of "gate"|"gate" to "a"/,
+        )
+      }
+    }
+    await hub.restart('a')
+    assert.deepEqual(
+      (await Promise.all(calls)).map(({ value }) => value),
+      [1, 2, 3, 1, 2, 3],
+    )
+  }))
+
+test('what waits for a seat that restarts is bounded by its deadline', () =>
+  withHub({ workers: [server('caller'), server('a', ['echo', 'exit', 'gate'], DOWN)] }, async (hub, { begun }) => {
+    await crash(hub, 'a')
+    for (const caller of CALLERS) {
+      const request = await have(hub, caller, { verb: 'request', to: 'a', task: 'gate', timeout: 20 })
+      expectRefusal(request, 'ERR_HUB_TIMEOUT', /^Request "gate" to "a": no answer within 20 ms/)
+      const delegation = await have(hub, caller, { verb: 'delegate', task: 'gate', timeout: 20 })
+      expectRefusal(delegation, 'ERR_HUB_TIMEOUT', /^Delegation of "gate"/)
+    }
+    const controller = new AbortController()
+    const call = rejection(hub.signal(controller.signal).to('a').request('gate'))
+    controller.abort()
+    assert.equal((await call).code, 'ERR_HUB_ABORTED')
+    await hub.restart('a')
+    assert.equal(await hub.to('a').request('echo', 1), 1)
+    assert.deepEqual(begun, [], 'nothing of it is done later')
+  }))
+
+test('what waits for a seat that restarts is bounded in size, and refused at once beyond', () =>
+  withHub(
+    { workers: [server('caller'), server('a', ['echo', 'exit'], DOWN)], maxHeldBytes: 2000, maxQueuedTasks: 3 },
+    async (hub) => {
+      await crash(hub, 'a')
+      const answered: Promise<Outcome>[] = []
+      let held = 0
+      for (const caller of CALLERS) {
+        // One at a time: each finds out by itself whether there is room.
+        for (;;) {
+          const call = have(hub, caller, { verb: 'request', to: 'a', task: 'echo', input: 'x'.repeat(300) })
+          const before = held
+          await Promise.race([call, until(() => link(hub, 'a').held > before, 'it is held')])
+          held = link(hub, 'a').held
+          if (held === before) {
+            expectRefusal(
+              await call,
+              'ERR_HUB_OVERLOADED',
+              /^Request "echo" to "a": refused, because its queue is full\./,
+            )
+            break
+          }
+          answered.push(call)
+        }
+      }
+      assert.ok(held >= 5 && held <= 7, String(held))
+      const delegated = CALLERS.flatMap((caller) =>
+        [1, 2].map(() => have(hub, caller, { verb: 'delegate', task: 'echo', input: 'd' })),
+      )
+      const first = await Promise.race(delegated)
+      expectRefusal(
+        first,
+        'ERR_HUB_OVERLOADED',
+        /^Delegation of "echo": refused, because 3 tasks wait already\. Send less/,
+      )
+      await hub.restart('a')
+      for (const { value } of await Promise.all(answered)) assert.equal(value, 'x'.repeat(300))
+      const done = (await Promise.all(delegated)).filter(({ value }) => value === 'd')
+      assert.equal(done.length, 3)
+    },
+  ))
+
+test('to a seat that was stopped or given up: member exited, at once', () =>
+  withHub(
+    {
+      workers: [
+        server('caller'),
+        server('stopped', ['echo']),
+        server('ended', ['echo', 'exit'], { restart: 'never' }),
+        server('given-up', ['echo', 'exit'], { intensity: { restarts: 0, period: 1000 } }),
+      ],
+    },
+    async (hub) => {
+      hub.lifecycle.on('give-up', () => {})
+      await hub.stop('stopped')
+      await crash(hub, 'ended', 'stopped')
+      await crash(hub, 'given-up', 'given-up')
+      for (const caller of CALLERS) {
+        const refused = async (id: string, message: RegExp) =>
+          expectRefusal(
+            await have(hub, caller, { verb: 'request', to: id, task: 'echo' }),
+            'ERR_HUB_MEMBER_EXITED',
+            message,
+          )
+        await refused('stopped', /^Request "echo" to "stopped": "stopped" was stopped\. .*hub\.restart\("stopped"\)/)
+        await refused('ended', /"ended" was stopped/)
+        await refused('given-up', /"given-up" failed too often and was given up\. .*hub\.restart\("given-up"\)/)
+        expectRefusal(
+          await have(hub, caller, { verb: 'delegate', task: 'echo' }),
+          'ERR_HUB_NO_HANDLER',
+          /^Delegation of "echo": nobody serves this task/,
+        )
+      }
+      await hub.restart('given-up')
+      assert.equal(await hub.to('given-up').request('echo', 1), 1, 'and it can come back')
+    },
+  ))
+
+test('what waits for a seat is answered when the seat is stopped or gives up', () =>
+  withHub(
+    {
+      workers: [
+        server('caller'),
+        server('a', ['echo', 'exit'], DOWN),
+        server('b', ['gate', 'kill', 'exit'], { intensity: { restarts: 0, period: 1000 } }),
+      ],
+    },
+    async (hub, { begun }) => {
+      hub.lifecycle.on('give-up', () => {})
+      await crash(hub, 'a')
+      const held = CALLERS.flatMap((caller) => [
+        have(hub, caller, { verb: 'request', to: 'a', task: 'echo' }),
+        have(hub, caller, { verb: 'delegate', task: 'echo' }),
+      ])
+      await until(() => link(hub, 'a').held === 2, 'the requests are held')
+      assert.ok(await isPending(Promise.race(held), hub))
+      await hub.stop('a')
+      for (const [i, outcome] of (await Promise.all(held)).entries()) {
+        if (i % 2) expectRefusal(outcome, 'ERR_HUB_NO_HANDLER', /Delegation of "echo"/)
+        else expectRefusal(outcome, 'ERR_HUB_MEMBER_EXITED', /"a" was stopped/)
+      }
+      const running = CALLERS.map((caller, key) =>
+        have(hub, caller, { verb: 'request', to: 'b', task: 'gate', input: key, retry: 3 }),
+      )
+      await until(() => begun.length === 2, 'both have begun')
+      await crash(hub, 'b', 'given-up')
+      for (const outcome of await Promise.all(running)) {
+        expectRefusal(outcome, 'ERR_HUB_MEMBER_EXITED', /"b" failed too often and was given up/)
+      }
+    },
+  ))
+
+test('a member that dies while working is answered with member exited: it may have run', () =>
+  withHub({ workers: [server('caller'), server('a', ['exit'])] }, async (hub) => {
+    for (const caller of CALLERS) {
+      for (const order of [{ verb: 'request', to: 'a' }, { verb: 'delegate' }] as Order[]) {
+        const outcome = await have(hub, caller, { ...order, task: 'exit', input: 3 })
+        expectRefusal(
+          outcome,
+          'ERR_HUB_MEMBER_EXITED',
+          /"a" exited \(exit code 3\) while it worked on it\. The task may have run/,
+        )
+        await until(() => state(hub, 'a') === 'ready', 'it is back')
+      }
+    }
+  }))
+
+test('with retry a request is sent again to the same seat', () =>
+  withHub(
+    { workers: [server('caller'), server('a', ['gate', 'kill']), server('b', ['gate'])] },
+    async (hub, { begun }) => {
+      for (const caller of CALLERS) {
+        const order: Order = { verb: 'request', to: 'a', task: 'gate', input: caller, retry: 1 }
+        const call = have(hub, caller, order)
+        const mine = () => begun.filter(({ key }) => key === caller)
+        await until(() => mine().length === 1, 'it has begun')
+        await rejection(hub.to('a').request('kill'))
+        await until(() => mine().length === 2, 'it has begun again')
+        hub.emit('open', caller)
+        assert.deepEqual(await call, { value: `a:${caller}` })
+        assert.deepEqual(
+          mine().map(({ id, from }) => [id, from]),
+          [
+            ['a', caller],
+            ['a', caller],
+          ],
+        )
+      }
+    },
+  ))
+
+test('with retry a delegation is sent elsewhere, with its whole input', () =>
+  withHub(
+    { workers: [server('caller'), server('a', ['gate', 'kill'], DOWN), server('b', ['gate', 'kill'])] },
+    async (hub, { begun }) => {
+      for (const caller of CALLERS) {
+        // Binary, so that what is kept is more than the text.
+        const key = new Uint8Array(100_000).fill(caller.length)
+        const call = have(hub, caller, { verb: 'delegate', task: 'gate', input: key, retry: 1 })
+        begun.length = 0
+        await until(() => begun.length === 1, 'it has begun')
+        const first = begun[0]?.id as string
+        await rejection(hub.to(first).request('kill'))
+        await until(() => begun.length === 2, 'it has begun again')
+        if (first === 'a') assert.equal(begun[1]?.id, 'b', 'a does not come back by itself')
+        assert.deepEqual(begun[1]?.key, key)
+        assert.equal(begun[1]?.from, caller)
+        const second = begun[1]?.id as string
+        await rejection(hub.to(second).request('kill'))
+        expectRefusal(
+          await call,
+          'ERR_HUB_MEMBER_EXITED',
+          new RegExp(`^Delegation of "gate": "${second}" exited \\(signal SIGKILL\\)`),
+        )
+        if (state(hub, 'a') !== 'ready') await hub.restart('a')
+        await until(() => state(hub, 'a') === 'ready' && state(hub, 'b') === 'ready', 'both are back')
+      }
+    },
+  ))
+
+test('retries are counted, and exhausted', () =>
+  withHub({ workers: [server('a', ['exit'])], intensity: { restarts: 20, period: 60_000 } }, async (hub) => {
+    const incarnation = () => link(hub, 'a').incarnation
+    for (const retries of [0, 1, 3]) {
+      await until(() => state(hub, 'a') === 'ready', 'it is there')
+      const before = incarnation()
+      const error = await rejection(hub.retry(retries).to('a').request('exit', 1))
+      assert.equal(error.code, 'ERR_HUB_MEMBER_EXITED')
+      await until(() => state(hub, 'a') === 'ready', 'it is back')
+      assert.equal(incarnation() - before, retries + 1, 'it ran once more than there were retries')
+    }
+  }))
+
+test('a task that was cancelled is not sent again', () =>
+  withHub({ workers: [server('a', ['gate', 'kill', 'echo'])] }, async (hub, { begun }) => {
+    const error = await rejection(hub.retry(3).timeout(50).to('a').request('gate', 1))
+    assert.equal(error.code, 'ERR_HUB_TIMEOUT')
+    await until(() => begun.length === 1, 'it has begun')
+    await rejection(hub.to('a').request('kill'))
+    assert.equal(await hub.to('a').request('echo', 1), 1, 'it is back')
+    await hub.to('a').request('echo', 1)
+    assert.equal(begun.length, 1)
+  }))
+
+test('a delegation that nobody serves yet waits only for those who may', () =>
+  withHub({ workers: [server('caller')] }, async (hub) => {
+    let permit: (() => void) | undefined
+    hub.handle('may I', () => new Promise<void>((resolve) => (permit = resolve)))
+    const forked = hub.fork({ id: 'late', exec: new URL('./workers/late.js', import.meta.url) })
+    await until(() => permit !== undefined, 'late has joined')
+    const calls = CALLERS.map((caller) => have(hub, caller, { verb: 'delegate', task: 'x' }))
+    assert.ok(await isPending(Promise.race(calls), hub), 'late may serve it')
+    permit?.()
+    for (const outcome of await Promise.all(calls))
+      expectRefusal(outcome, 'ERR_HUB_NO_HANDLER', /nobody serves this task/)
+    await forked
+  }))
+
+test('verbs that do not fit their target say which do', () =>
+  withHub({ workers: [server('caller', [], { role: 'r' })] }, async (hub) => {
+    for (const caller of CALLERS) {
+      const misuse = async (order: Order, message: RegExp) =>
+        expectRefusal(await have(hub, caller, order), 'ERR_INVALID_ARG_VALUE', message)
+      await misuse(
+        { verb: 'request', to: { role: 'r' }, task: 'x' },
+        /^request\("x"\) to role "r": .*hub\.to\('mailer'\).*delegate\(\).*gather\(\)/,
+      )
+      await misuse({ verb: 'request', to: ['a', 'b'], task: 'x' }, /^request\("x"\) to "a", "b"/)
+      await misuse({ verb: 'delegate', to: 'caller', task: 'x' }, /^delegate\("x"\) to "caller": .*request\(\)/)
+      await misuse({ verb: 'gather', timeout: 1, task: 'x' }, /^gather\("x"\): say whom to ask with hub\.to/)
+    }
+  }))
+
+test('closing right after emitting loses nothing', () =>
+  withHub(
+    { workers: [{ id: 'crowd', exec: new URL('./workers/crowd.js', import.meta.url), restart: 'never' }] },
+    async (hub) => {
+      const count = 10_000
+      let next = 0
+      hub.on('said', (i: number) => assert.equal(i, next++))
+      hub.to('crowd').emit('go', count)
+      await until(() => state(hub, 'crowd') === 'stopped', 'it has ended')
+      await until(() => next === count, 'all has arrived')
+    },
+  ))
+
+test('the primary’s own close loses nothing either', async () => {
+  let heard = 0
+  await withHub({ workers: [server('a', ['echo'])] }, async (hub) => {
+    hub.on('e', () => heard++)
+    for (let i = 0; i < 1000; i++) hub.emit('e')
+  })
+  assert.equal(heard, 1000)
+})
+
+test.run()
