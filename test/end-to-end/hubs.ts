@@ -32,6 +32,10 @@ export async function withHub(
     for (const { id, queuedTasks, protocolErrors } of hub.stats().links ?? []) {
       assert.deepEqual([queuedTasks, protocolErrors], [0, 0], `${id}: nothing queued, nothing forged`)
     }
+  } catch (error) {
+    // What the test did not come to await shall not hide why.
+    process.on('unhandledRejection', () => {})
+    throw error
   } finally {
     await hub.close()
   }

@@ -55,6 +55,8 @@ export function serve(hub: Hub, names: readonly string[]): Map<string, () => voi
   const gates = new Map<unknown, () => void>()
   const opened = new Set<unknown>()
   const unhandle = new Map<string, () => void>()
+  const logged: { from: string; n: number; most: number }[] = []
+  let working = 0
 
   const tasks: Record<string, (input: never, context: TaskContext) => unknown> = {
     echo: (input) => input,
@@ -71,6 +73,12 @@ export function serve(hub: Hub, names: readonly string[]): Map<string, () => voi
       if (opened.has(key)) return `${hub.id}:${key}`
       return new Promise((resolve) => gates.set(key, () => resolve(`${hub.id}:${key}`)))
     },
+    /** Ends when the primary permits it: by an answer, which reaches a member that is being stopped, too. */
+    permitted: async (key: unknown) => {
+      hub.to('primary').emit('begun', { id: hub.id, key })
+      await hub.to('primary').request('permit', key)
+      return `${hub.id}:${key}`
+    },
     /** Ends when its caller no longer waits. */
     hang: (key: unknown, { signal }) => {
       hub.to('primary').emit('begun', { id: hub.id, key })
@@ -80,6 +88,21 @@ export function serve(hub: Hub, names: readonly string[]): Map<string, () => voi
           reject(signal.reason)
         })
       })
+    },
+    /** Takes a few turns, and tells who came when, and how many there were at a time. */
+    log: async (n: number, { from }) => {
+      working++
+      const most = working
+      logged.push({ from: from.id, n, most })
+      for (let turn = 0; turn < n % 3; turn++) await new Promise(setImmediate)
+      working--
+      return n
+    },
+    logged: () => logged.splice(0),
+    /** Delegates many tasks at once. */
+    flood: async ({ task, count }: { task: string; count: number }) => {
+      const answers = await Promise.all(Array.from({ length: count }, (_, n) => hub.delegate(task, n)))
+      return answers.every((answer, n) => answer === n)
     },
     context: (_, { from, deadline, signal }) => ({ from, deadline, aborted: signal.aborted }),
     'serve more': (more: string[]) => {
