@@ -36,17 +36,17 @@ test('to an unknown id or role: no member, with any verb', () =>
         'emit\\("e"\\) to "primary", "nobody"',
         'the id',
       )
-      await noMember({ verb: 'request', to: 'nobody', task: 'x' }, 'Request "x" to "nobody"', 'the id')
-      await noMember({ verb: 'drained', to: 'nobody' }, 'hub\\.drained\\(\\)', 'the id')
+      await noMember({ verb: 'request', to: 'nobody', task: 'x' }, 'request\\("x"\\) to "nobody"', 'the id')
+      await noMember({ verb: 'drained', to: 'nobody' }, 'hub\\.drained\\(\\) to "nobody"', 'the id')
       const role = { role: 'nobody' }
       await noMember({ verb: 'emit', to: role, task: 'e' }, 'emit\\("e"\\) to role "nobody"', 'the role')
-      await noMember({ verb: 'delegate', to: role, task: 'x' }, 'Delegation of "x" to role "nobody"', 'the role')
-      await noMember({ verb: 'gather', to: role, task: 'x' }, 'gather\\(\\)', 'the role')
-      await noMember({ verb: 'drained', to: role }, 'hub\\.drained\\(\\)', 'the role')
+      await noMember({ verb: 'delegate', to: role, task: 'x' }, 'delegate\\("x"\\) to role "nobody"', 'the role')
+      await noMember({ verb: 'gather', to: role, task: 'x' }, 'gather\\(\\) to role "nobody"', 'the role')
+      await noMember({ verb: 'drained', to: role }, 'hub\\.drained\\(\\) to role "nobody"', 'the role')
       const { value } = await have(hub, caller, { verb: 'gather', to: 'nobody', task: 'x' })
       const [entry] = value as [{ id: string } & Outcome]
       assert.equal(entry.id, 'nobody')
-      expectRefusal(entry, 'ERR_HUB_NO_MEMBER', /^Request "x" to "nobody"/)
+      expectRefusal(entry, 'ERR_HUB_NO_MEMBER', /^request\("x"\) to "nobody"/)
     }
     // emit throws, and sent nothing to the others.
     let heard = 0

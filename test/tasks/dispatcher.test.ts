@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { test } from 'uvu'
 import type { Place } from '#lib/relay/place.js'
-import { Address, ATTACHED, callFrame, eventFrame, eventHead, Kind } from '#lib/wire/frame.js'
+import { Address, ATTACHED, callFrame, Kind } from '#lib/wire/frame.js'
 import { Model } from './model.js'
 import { type Sent, World } from './world.js'
 
@@ -190,7 +190,7 @@ test('what a member sends to itself overtakes nothing, though a freed place is f
       let answered = -1
       for (const step of script) {
         if (step === 'event') {
-          frames += eventFrame(0, eventHead(address, 'e'), String(sent++))
+          frames += self.event(address, String(sent++))
         } else if (step === 'answer') {
           // Its own calls one after the other: concurrency 1 says that only the oldest runs.
           if (answered < call) frames += callFrame(Kind.Response, self.peer.address, ++answered, '1')

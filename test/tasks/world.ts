@@ -13,14 +13,14 @@ import {
   callFrame,
   controlFrame,
   eventBody,
-  eventFrame,
   eventHead,
+  eventHeader,
   Kind,
   readAddress,
   readCall,
   readKind,
   requestBody,
-  requestFrame,
+  requestHeader,
   requestName,
 } from '#lib/wire/frame.js'
 
@@ -77,7 +77,12 @@ export class Process {
   }
 
   frame(address: number, task: string, call: number, retries = 0, flags = 0): string {
-    return requestFrame(flags, address, call, 0, retries, task, `${this.peer.address}.${call}`)
+    const body = `${this.peer.address}.${call}`
+    return requestHeader(flags, address, call, 0, retries, task, body.length) + body
+  }
+
+  event(address: number, body: string): string {
+    return eventHeader(0, eventHead(address, 'e'), body.length) + body
   }
 
   answer(caller: Process, call: number, body = `answer ${call}`): void {
@@ -89,7 +94,7 @@ export class Process {
   }
 
   emit(address: number, body: string): void {
-    this.send(eventFrame(0, eventHead(address, 'e'), body))
+    this.send(this.event(address, body))
   }
 }
 
