@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import type { PrimaryHub } from 'hubwire'
 import { test } from 'uvu'
-import { have, isPending, link, rejection, server, state, until, withHub } from './hubs.js'
+import { DOWN, have, isPending, link, rejection, server, state, until, withHub } from './hubs.js'
 import type { Order } from './workers/library.js'
 
 // Delegation: the hub chooses who does a task, and lets it wait for a handler with room.
 
-const DOWN = { backoff: { min: 600_000, max: 600_000 } }
 const sorted = (list: readonly unknown[]) => [...list].sort()
 const queued = (hub: PrimaryHub, id: string) => link(hub, id).queuedTasks
 

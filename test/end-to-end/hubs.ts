@@ -9,6 +9,11 @@ export function server(id: string, tasks: readonly string[] = [], more: object =
   return { id, exec: SERVER, args: ['call', ...tasks], ...more }
 }
 
+/** A member of either kind that makes the same calls; the worker must be among the workers. */
+export const CALLERS = ['primary', 'caller']
+/** A seat that comes back only when it is told to: `hub.restart` does not wait for the backoff. */
+export const DOWN = { backoff: { min: 600_000, max: 600_000 } }
+
 export interface Diary {
   begun: { id: string; key: unknown; from?: string }[]
   aborted: { id: string; key: unknown; reason?: string }[]
@@ -87,4 +92,11 @@ export async function isPending(promise: Promise<unknown>, hub: PrimaryHub): Pro
   // There and back: what the hub had to say before has arrived.
   await hub.drained()
   return pending
+}
+
+export function expectRefusal({ error }: Outcome, code: string, message: RegExp): void {
+  assert.ok(error, `${code} expected`)
+  assert.equal(error.code, code, error.message)
+  assert.ok(error.hub, 'a HubError')
+  assert.match(error.message, message)
 }

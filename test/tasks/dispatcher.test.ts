@@ -150,6 +150,24 @@ test('a task is sent again in its old place, before what came after it', () => {
   }
 })
 
+test('a task is sent again as often as was allowed', () => {
+  const world = new World()
+  const caller = world.member('caller')
+  const place = world.place('server')
+  const given: Sent[] = []
+  world.sent()
+  for (let round = 0; round < 3; round++) {
+    const server = world.start(place)
+    server.handle('x')
+    world.open(server)
+    if (round === 0) caller.ask(place.address, 'x', 2)
+    given.push(...world.sent())
+    world.exit(server, 'restarting')
+  }
+  assert.deepEqual(tasks(given), ['server:0', 'server:0', 'server:0'])
+  assert.deepEqual(refusals(world.sent()), ['0:ERR_HUB_MEMBER_EXITED'])
+})
+
 test('what was sent before a seat restarted reaches it before what was sent after', () => {
   const world = new World()
   const caller = world.member('caller')

@@ -98,6 +98,9 @@ export function serve(hub: Hub, names: readonly string[]): Map<string, () => voi
       working--
       return n
     },
+    say: (count: number) => {
+      for (let i = 0; i < count; i++) hub.to('primary').emit('said', i)
+    },
     logged: () => logged.splice(0),
     /** Delegates many tasks at once. */
     flood: async ({ task, count }: { task: string; count: number }) => {
