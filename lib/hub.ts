@@ -239,6 +239,8 @@ class Primary extends Member {
     clearTimeout(timer)
     this.#clean = await this.#supervisor.close()
     await this.drain()
+    // What was sent to the primary, by itself too, may still be on its way through the hub.
+    await this.sync()
     this.#end()
   }
 
