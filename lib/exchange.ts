@@ -231,7 +231,6 @@ export class Exchange {
       }
     })
     place.pressure.relieve()
-    this.dispatcher.pumpAll(peer)
   }
 
   /** Nobody will come for what was held. */

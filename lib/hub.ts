@@ -156,8 +156,6 @@ class Primary extends Member {
   }
 
   async #close(): Promise<void> {
-    // What this member sent before is on its way to the others before they are asked to stop.
-    await this.sync()
     // Accepted tasks are answered while everybody is still there; whoever keeps adding some cannot keep the hub open.
     let timer: NodeJS.Timeout | undefined
     const patience = new Promise<void>((resolve) => {

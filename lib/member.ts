@@ -181,8 +181,10 @@ export class Member extends HubEmitter implements Messenger {
     return () => {
       if (!served) return
       served = false
-      this.#handlers.remove(task)
+      const forget = this.#handlers.retire(task)
       this.#tell({ t: 'unhandle', name: task })
+      // What the hub sent before it hears of this is still done: nobody else would be asked to.
+      this.sync().then(forget, forget)
     }
   }
 
@@ -190,7 +192,7 @@ export class Member extends HubEmitter implements Messenger {
 
   async drained(target?: Target): Promise<void> {
     this.#assertOpen('hub.drained()')
-    return this.#barrier(target === undefined ? [] : this.#roster.addresses(parseTarget(target), 'hub.drained()'))
+    return this.#barrier(target === undefined ? [] : this.#roster.addresses(parseTarget(target), 'hub.drained'))
   }
 
   ready(): void {
@@ -346,7 +348,7 @@ export class Member extends HubEmitter implements Messenger {
   call(to: Recipients, task: string, input: unknown, options: CallOptions): Promise<unknown> {
     try {
       checkName(task, 'task')
-      this.#assertOpen(`request(${JSON.stringify(task)})`)
+      if (this.#state === 'closed') this.#assertOpen(describeCall(to, task))
       if (!this.#validator.hasInput(task)) return this.#ask(to, task, input, 0, options)
       const validated = this.#validator.taskInput(task, input)
       if (!isThenable(validated)) return this.#ask(to, task, validated, VALIDATED, options)
@@ -358,7 +360,7 @@ export class Member extends HubEmitter implements Messenger {
 
   idsOf(to: Recipients): string[] {
     if (to.kind !== 'role') return [...to.ids]
-    this.#roster.role(to.role, 'gather()')
+    this.#roster.role(to.role, () => `gather() to ${to}`)
     return this.#roster.inRole(to.role).map((member) => member.id)
   }
 
@@ -380,7 +382,7 @@ export class Member extends HubEmitter implements Messenger {
 
   /** The heads of an event's frames, one for each address that it goes to. */
   #heads(to: Recipients, event: string): readonly string[] {
-    const addresses = this.#roster.addresses(to, 'emit()')
+    const addresses = this.#roster.addresses(to, 'emit', event)
     const known = to.heads.get(event)
     if (known) return known
     checkName(event, 'event')
@@ -423,12 +425,15 @@ export class Member extends HubEmitter implements Messenger {
     { retries }: CallOptions,
   ): void {
     const address =
-      to.kind === 'everybody' ? Address.Anybody : (this.#roster.addresses(to, `request("${task}")`)[0] as number)
+      to.kind === 'everybody'
+        ? Address.Anybody
+        : (this.#roster.addresses(to, to.kind === 'role' ? 'delegate' : 'request', task)[0] as number)
     const { text, bytes } = checkSize(encodeValue(value, 'the input of task', task))
     if (this.#link.queuedBytes > this.#settings.maxQueueBytes) {
       throw new HubError(
         'ERR_HUB_OVERLOADED',
-        `${describeCall(to, task)}: refused, because ${this.#link.queuedBytes} bytes wait to be sent.`,
+        `${describeCall(to, task)}: refused, because ${this.#link.queuedBytes} bytes wait to be sent. ` +
+          'Send less at a time, or await hub.drained().',
       )
     }
     const flags = bytes ? validated | ATTACHED : validated

@@ -48,24 +48,24 @@ export class Roster {
   }
 
   /** @throws {HubError} `ERR_HUB_NO_MEMBER` */
-  member(id: string, attempt: string): AddressedMember {
+  member(id: string, attempt: () => string): AddressedMember {
     const member = this.#members.get(id)
     if (member) return member
     const known = [...this.#members.keys()].slice(0, 10).map((name) => JSON.stringify(name))
     throw new HubError(
       'ERR_HUB_NO_MEMBER',
-      `${attempt}: nobody on this hub has the id ${JSON.stringify(id)}. There are: ${known.join(', ')}. ` +
+      `${attempt()}: nobody on this hub has the id ${JSON.stringify(id)}. There are: ${known.join(', ')}. ` +
         'Name it in the workers of startHub(), or hub.fork() it.',
     )
   }
 
   /** @throws {HubError} `ERR_HUB_NO_MEMBER` */
-  role(name: string, attempt: string): number {
+  role(name: string, attempt: () => string): number {
     const address = this.#roles.get(name)
     if (address !== undefined && this.inRole(name).length > 0) return address
     throw new HubError(
       'ERR_HUB_NO_MEMBER',
-      `${attempt}: no member on this hub has the role ${JSON.stringify(name)}. ` +
+      `${attempt()}: no member on this hub has the role ${JSON.stringify(name)}. ` +
         'Name it in the workers of startHub(), or hub.fork() it.',
     )
   }
@@ -76,26 +76,27 @@ export class Roster {
 
   /**
    * The addresses that a message for these recipients is sent to.
-   * @throws {HubError} `ERR_HUB_NO_MEMBER`, in words that begin with the attempt
+   * @throws {HubError} `ERR_HUB_NO_MEMBER`, in words that begin with what was tried: the verb, and its event or task
    */
-  addresses(to: Recipients, attempt: string): readonly number[] {
+  addresses(to: Recipients, verb: string, name?: string): readonly number[] {
     if (to.rosterVersion === this.version) return to.addresses
     to.heads.clear()
-    to.addresses = this.#resolve(to, attempt)
+    to.addresses = this.#resolve(to, verb, name)
     to.rosterVersion = this.version
     return to.addresses
   }
 
-  #resolve(to: Recipients, attempt: string): number[] {
+  #resolve(to: Recipients, verb: string, name: string | undefined): number[] {
+    const attempt = () => `${verb}(${name === undefined ? '' : JSON.stringify(name)}) to ${to}`
     switch (to.kind) {
       case 'everybody':
         return [Address.Everybody]
       case 'others':
         return [Address.Others]
       case 'role':
-        return [this.role(to.role, `${attempt} to ${to}`)]
+        return [this.role(to.role, attempt)]
       default:
-        return to.ids.map((id) => this.member(id, `${attempt} to ${to}`).address)
+        return to.ids.map((id) => this.member(id, attempt).address)
     }
   }
 

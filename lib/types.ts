@@ -242,8 +242,8 @@ export interface Hub<C extends Contract = import('./contract.js').UntypedContrac
   broadcast<E extends EventName<C>>(event: E, ...args: EventArgs<C, E>): boolean
 
   /**
-   * Serves a task. Returns a function that stops serving it; tasks that run go on. What the handler returns, or its
-   * promise resolves to, is the answer; what it throws arrives at the caller as its own error.
+   * Serves a task. Returns a function that stops serving it; tasks that run, or are on their way here, go on. What the
+   * handler returns, or its promise resolves to, is the answer; what it throws arrives at the caller as its own error.
    * @throws {HubError} `ERR_INVALID_ARG_VALUE` when this member serves it already; `ERR_HUB_CLOSED`
    */
   handle<T extends TaskName<C>>(task: T, handler: TaskHandler<C, T>, options?: HandleOptions): () => void

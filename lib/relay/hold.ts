@@ -33,7 +33,7 @@ export class Hold {
 
   add(sender: Peer, frames: string, attachments: readonly Uint8Array[]): void {
     // What waits must own its memory: the pieces are slices of the batch that brought them.
-    const batch = { text: flatten(MARKER + frames), attachments: attachments.map((bytes) => bytes.slice()) }
+    const batch = { text: flatten(MARKER + frames), attachments: attachments.map((bytes) => new Uint8Array(bytes)) }
     this.#held.push({ sender, batch })
     this.#count(batch, 1)
     if (this.#bytes > this.#maxBytes) this.#dropEvents()

@@ -21,8 +21,8 @@ export class Call {
   /** Kept only while it may have to be sent (again): text in memory of its own. */
   frame = ''
   attachment: Uint8Array | undefined
-  /** Place in the order of arrival, for fairness between the queues that one handler serves. */
-  order = 0
+  /** Place in the order of arrival. */
+  readonly order: number
   queued = false
   /** Who works on it. */
   server: Peer | undefined
@@ -30,18 +30,26 @@ export class Call {
   /** Nobody waits for the answer any more, but the handler still runs. */
   cancelled = false
 
-  constructor(caller: Peer, id: number, task: string, audience: Audience, retries: number) {
+  constructor(caller: Peer, id: number, task: string, audience: Audience, retries: number, order: number) {
     this.caller = caller
     this.id = id
     this.task = task
     this.audience = audience
     this.retries = retries
+    this.order = order
   }
 
   keep(text: string, attachment: Uint8Array | undefined): void {
     if (this.frame !== '') return
     this.frame = text
-    this.attachment = attachment?.slice()
+    // Not slice(): that of a Buffer shares its memory.
+    this.attachment = attachment && new Uint8Array(attachment)
+  }
+
+  /** It will not be sent again. */
+  drop(): void {
+    this.frame = ''
+    this.attachment = undefined
   }
 
   get bytes(): number {

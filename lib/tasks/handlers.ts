@@ -53,6 +53,8 @@ export interface HandlersOptions {
 /** The tasks that this member serves, and those that it works on now. */
 export class Handlers {
   readonly #handlers = new Map<string, Handler>()
+  /** Those that the hub may still send something for, because it has not heard yet that they ended. */
+  readonly #retiring = new Map<string, symbol>()
   /** What runs, by the caller's address and the number of its call. */
   readonly #running = new Map<number, Map<number, Context>>()
   #count = 0
@@ -71,17 +73,26 @@ export class Handlers {
   add(task: string, handler: unknown): void {
     if (typeof handler !== 'function')
       throw invalid(`hub.handle(${JSON.stringify(task)}, …): the handler is no function.`)
-    if (this.#handlers.has(task)) {
+    if (this.#handlers.has(task) && !this.#retiring.has(task)) {
       throw invalid(
         `hub.handle(${JSON.stringify(task)}, …): this member serves it already. ` +
           'Call the function that the first hub.handle() returned before you handle it anew.',
       )
     }
+    this.#retiring.delete(task)
     this.#handlers.set(task, handler as Handler)
   }
 
-  remove(task: string): void {
-    this.#handlers.delete(task)
+  /** It is served no more, but for what is on its way here. Call what this returns when nothing is any more. */
+  retire(task: string): () => void {
+    const retirement = Symbol(task)
+    this.#retiring.set(task, retirement)
+    return () => {
+      // Unless it is served anew meanwhile, or has been retired anew since.
+      if (this.#retiring.get(task) !== retirement) return
+      this.#retiring.delete(task)
+      this.#handlers.delete(task)
+    }
   }
 
   /** Resolves when no task runs here. */
@@ -103,8 +114,8 @@ export class Handlers {
     const task = requestName(text, at)
     const handler = this.#handlers.get(task)
     if (!handler) {
-      // It was served when the hub sent this, and no longer is.
-      this.#refuse(address, call, 'ERR_HUB_NO_HANDLER', `Request "${task}": it is no longer served there.`)
+      // The hub sends only what is served: this is for the day when it errs.
+      this.#refuse(address, call, new HubError('ERR_HUB_NO_HANDLER', `Task "${task}": it is not served there.`))
       return
     }
     const context = new Context(from, readDeadline(text, at))
@@ -205,7 +216,7 @@ export class Handlers {
     this.#failed(address, call, error, RAISED)
   }
 
-  #refuse(address: number, call: number, code: string, message: string): void {
+  #refuse(address: number, call: number, { code, message }: HubError): void {
     this.#send(Kind.Refusal, address, call, { text: JSON.stringify({ code, message }), bytes: undefined })
   }
 

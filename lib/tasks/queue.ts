@@ -1,18 +1,26 @@
 import type { Audience, Call } from './call.js'
 
-/** Calls in order of arrival. Those that were withdrawn stay until they come up. */
+/** Withdrawn calls that may lie about before they are swept out. */
+const MAX_LITTER = 64
+
+/** Calls in order of arrival. Those that were withdrawn stay until they come up, or until they are the larger part. */
 class Fifo {
   #calls: Call[] = []
   #head = 0
-
-  get length(): number {
-    let length = 0
-    for (let i = this.#head; i < this.#calls.length; i++) if (this.#calls[i]?.queued) length++
-    return length
-  }
+  /** Calls that wait. */
+  length = 0
 
   push(call: Call): void {
-    this.#calls.push(call)
+    this.length++
+    const last = this.#calls.at(-1)
+    if (this.#head === this.#calls.length || (last && last.order < call.order)) {
+      this.#calls.push(call)
+      return
+    }
+    // One that was at work already, and has to be done again: it is older than nearly all that wait.
+    let at = this.#head
+    while ((this.#calls[at] as Call).order < call.order) at++
+    this.#calls.splice(at, 0, call)
   }
 
   peek(): Call | undefined {
@@ -27,12 +35,22 @@ class Fifo {
   }
 
   shift(): void {
+    this.length--
     this.#head++
-    // The front of the array is given back once it is the larger half: constant work for each call.
-    if (this.#head > 64 && this.#head * 2 > this.#calls.length) {
-      this.#calls = this.#calls.slice(this.#head)
-      this.#head = 0
-    }
+    this.#sweep()
+  }
+
+  /** To be called when a call is no longer `queued`. */
+  withdrawn(): void {
+    this.length--
+    this.#sweep()
+  }
+
+  /** The array is made anew once less than half of it waits: constant work for each call, and a bounded array. */
+  #sweep(): void {
+    if (this.#calls.length <= this.length * 2 + MAX_LITTER) return
+    this.#calls = this.#calls.slice(this.#head).filter((call) => call.queued)
+    this.#head = 0
   }
 }
 
@@ -63,17 +81,15 @@ export class TaskQueue {
     for (const audience of audiences) {
       const fifo = this.#byAudience.get(audience)
       const call = fifo?.peek()
-      if (!call) {
-        this.#byAudience.delete(audience)
-      } else if (!oldest || call.order < oldest.order) {
+      if (call && (!oldest || call.order < oldest.order)) {
         oldest = call
         from = fifo
       }
     }
     if (!oldest) return undefined
-    from?.shift()
     oldest.queued = false
-    this.length--
+    from?.shift()
+    this.#taken(oldest)
     return oldest
   }
 
@@ -83,6 +99,12 @@ export class TaskQueue {
 
   withdraw(call: Call): void {
     call.queued = false
+    this.#byAudience.get(call.audience)?.withdrawn()
+    this.#taken(call)
+  }
+
+  #taken({ audience }: Call): void {
     this.length--
+    if (this.#byAudience.get(audience)?.length === 0) this.#byAudience.delete(audience)
   }
 }
