@@ -25,6 +25,7 @@ export abstract class HubEmitter extends EventEmitter {
   protected abstract listenToAll(on: boolean): void
 
   override on(event: string | symbol, listener: Listener): this {
+    checkEvent(event)
     super.on(event, listener)
     return this.#track(event)
   }
@@ -34,6 +35,7 @@ export abstract class HubEmitter extends EventEmitter {
   }
 
   override prependListener(event: string | symbol, listener: Listener): this {
+    checkEvent(event)
     super.prependListener(event, listener)
     return this.#track(event)
   }
@@ -98,12 +100,16 @@ export abstract class HubEmitter extends EventEmitter {
       this.#listeners.delete(event)
       if (before) this.listen(event, false)
     } else {
-      if (!before) checkName(event, 'event')
       this.#listeners.set(event, listeners)
       if (!before) this.listen(event, true)
     }
     return this
   }
+}
+
+/** Before the listener is added: one that was refused must not stay behind. */
+function checkEvent(event: string | symbol): void {
+  if (typeof event !== 'symbol') checkName(event, 'event')
 }
 
 /** The other listeners still run; the error surfaces as Node surfaces what nobody caught. */

@@ -118,6 +118,11 @@ export class Exchange {
     this.#tellAll({ t: 'lifecycle', event, member: place.snapshot(), info })
   }
 
+  /** Asks for a sign of life. */
+  ping(peer: Peer): void {
+    peer.ask(controlFrame(JSON.stringify({ t: 'ping' } satisfies ToMember)))
+  }
+
   tell(peer: Peer, message: ToMember): void {
     peer.tell(controlFrame(JSON.stringify(message)))
   }

@@ -97,7 +97,7 @@ class Primary extends Member {
       },
       ping: (seat) => {
         const peer = exchange.directory.place(seat.id)?.peer
-        if (peer) exchange.tell(peer, { t: 'ping' })
+        if (peer) exchange.ping(peer)
       },
       lifecycle: (event, seat, info) => {
         const seated = exchange.directory.place(seat.id)

@@ -459,14 +459,13 @@ export class Member extends HubEmitter implements Messenger {
 
   #receiveEvent(name: string, text: string, bytes: Uint8Array | undefined, flags: number, from: Sender): void {
     this.#eventsReceived++
-    let args = decodeArguments(text, bytes)
-    if (!(flags & VALIDATED) && this.#validator.hasEvent(name)) {
-      try {
-        args = this.#validator.eventArguments(name, args)
-      } catch (error) {
-        this.#refusePayload(name, from, error as Error)
-        return
-      }
+    let args: unknown[]
+    try {
+      args = decodeArguments(text, bytes)
+      if (!(flags & VALIDATED) && this.#validator.hasEvent(name)) args = this.#validator.eventArguments(name, args)
+    } catch (error) {
+      this.#refusePayload(name, from, error as Error)
+      return
     }
     this.deliver(name, args, from)
   }

@@ -343,7 +343,8 @@ export interface SupervisionOptions {
    */
   backoff?: { min: number; max: number }
   /**
-   * A worker whose event loop does not turn for so many milliseconds is killed, and restarted. @default undefined, off
+   * A worker whose event loop does not turn for so many milliseconds is killed, and restarted. Choose it well above the
+   * time that your longest synchronous work takes, the listeners of a full batch of events included. @default undefined
    */
   hungAfter?: number
   /** How long a worker has to become ready, in milliseconds. @default 30000 */

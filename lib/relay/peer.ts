@@ -97,9 +97,9 @@ export class Peer implements Outlet {
     this.#link.write(frames)
   }
 
-  /** Resolves when nothing waits for this peer any more. */
-  idle(): Promise<void> {
-    return this.#link.idle()
+  /** The same past all that waits: a member that has much to read is not to be taken for a dead one. */
+  ask(frames: string): void {
+    if (!this.gone) this.#link.writeAhead(frames)
   }
 
   /** The process is gone: nothing is delivered any more. */

@@ -131,7 +131,14 @@ export class PendingCalls {
   }
 
   failed(call: number, makeError: () => unknown): void {
-    this.#take(call)?.reject(makeError())
+    const ask = this.#take(call)
+    if (!ask) return
+    try {
+      ask.reject(makeError())
+    } catch (error) {
+      // What came was no error that can be read: the caller is to know that, and nobody else to suffer from it.
+      ask.reject(error)
+    }
   }
 
   /** The hub answers in place of a member. */

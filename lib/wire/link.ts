@@ -92,6 +92,11 @@ export class Link {
     }
   }
 
+  /** Sends whole frames past all that waits: for what asks whether anybody is there at all. */
+  writeAhead(frames: string): void {
+    if (!this.#broken) this.#send({ text: MARKER + frames, attachments: NO_ATTACHMENTS })
+  }
+
   /** Resolves when nothing waits and nothing is on its way, or when the channel is broken. */
   idle(): Promise<void> {
     return new Promise((resolve) => {

@@ -322,6 +322,19 @@ test('a link that was relieved of all that waited drains, though nothing is left
   assert.equal(drained, 1)
 })
 
+test('what is written ahead passes all that waits, and leaves its order alone', async () => {
+  const { transport, link } = await busy()
+  link.write(event('a') + event('b'))
+  await turn()
+  link.writeAhead(controlFrame('{}'))
+  assert.deepEqual(words(transport), ['control'])
+  while (transport.inFlight > 0) {
+    transport.acknowledge()
+    await turn()
+  }
+  assert.deepEqual(words(transport), ['control', 'event:a', 'event:b'])
+})
+
 test('atBatchStart tells whether the next frame begins a batch', async () => {
   const { transport, link } = await busy()
   assert.equal(link.atBatchStart, true)
