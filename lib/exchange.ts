@@ -4,10 +4,11 @@ import type { Peer } from './relay/peer.js'
 import type { Place } from './relay/place.js'
 import { Switchboard } from './relay/switchboard.js'
 import { Dispatcher } from './tasks/dispatcher.js'
-import type { Exit, LifecycleEvents, LinkStats, MemberState } from './types.js'
+import { after } from './timers.js'
+import type { Exit, LifecycleEvents, LinkStats, Member, MemberState } from './types.js'
 import { VERSION } from './version.js'
 import type { Batch } from './wire/batch.js'
-import { controlFrame, eventName, Kind, readKind } from './wire/frame.js'
+import { Address, controlFrame, eventName, Kind, readKind } from './wire/frame.js'
 import type { Transport } from './wire/transport.js'
 
 export interface ExchangeOptions extends Settings {
@@ -21,6 +22,8 @@ export interface ExchangeHooks {
   ready(peer: Peer): boolean
   /** A member left, and its process goes on without the hub. */
   left(peer: Peer): void
+  /** Something is told to all. */
+  told<E extends keyof LifecycleEvents>(event: E, member: Member, info: Parameters<LifecycleEvents[E]>[1]): void
 }
 
 /**
@@ -98,6 +101,7 @@ export class Exchange {
   /** The process is gone. */
   leave(peer: Peer, exit: Exit): void {
     const { place } = peer
+    place.away = false
     place.lastExit = exit
     this.directory.leave(peer)
     this.dispatcher.leave(peer)
@@ -115,7 +119,9 @@ export class Exchange {
   }
 
   lifecycle<E extends keyof LifecycleEvents>(event: E, place: Place, info: Parameters<LifecycleEvents[E]>[1]): void {
-    this.#tellAll({ t: 'lifecycle', event, member: place.snapshot(), info })
+    const member = place.snapshot()
+    this.#hooks.told(event, member, info)
+    this.#tellAll({ t: 'lifecycle', event, member, info })
   }
 
   /** Asks for a sign of life. */
@@ -172,15 +178,31 @@ export class Exchange {
         this.#drained(peer, message.n, message.to)
         break
       case 'leave':
-        this.shut(peer)
-        this.tell(peer, { t: 'left' })
-        this.#hooks.left(peer)
+        this.#left(peer)
         break
       case 'pong':
         break
       default:
         peer.protocolErrors++
     }
+  }
+
+  /**
+   * Its process stays without the hub. Most end soon after, and what comes meanwhile waits for the next one; but nobody
+   * waits longer than `gracePeriod` for a process that may never end.
+   */
+  #left(peer: Peer): void {
+    const { place } = peer
+    this.shut(peer)
+    this.tell(peer, { t: 'left' })
+    this.#hooks.left(peer)
+    after(this.#options.gracePeriod, () => {
+      if (place.peer !== peer) return
+      place.away = true
+      this.directory.version++
+      this.#abandonHold(place)
+      this.dispatcher.settle()
+    })?.unref()
   }
 
   #welcome(peer: Peer, protocol: number, version: string): void {
@@ -250,7 +272,9 @@ export class Exchange {
   async #drained(peer: Peer, n: number, to: readonly number[]): Promise<void> {
     // What came in the same batch counts at the end of this turn, when links look at their marks.
     await undefined
-    const places = [...this.directory.places].filter((place) => to.length === 0 || this.#isAmong(place, to))
+    const places = [...this.directory.places].filter(
+      (place) => to.includes(Address.Everybody) || this.#isAmong(place, to),
+    )
     await Promise.all(places.map((place) => place.pressure.under()))
     this.tell(peer, { t: 'drained', n })
   }

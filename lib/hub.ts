@@ -1,8 +1,9 @@
 import cluster from 'node:cluster'
 import type { Contract, UntypedContract } from './contract.js'
-import { invalid } from './errors.js'
+import { HubError, invalid } from './errors.js'
 import { Exchange } from './exchange.js'
 import { Member } from './member.js'
+import { notice } from './notices.js'
 import { type HubOptions, type PrimaryOptions, readOptions } from './options.js'
 import type { Peer } from './relay/peer.js'
 import { normaliseId, type ResolvedSeat, resolveSeats } from './supervisor/options.js'
@@ -64,6 +65,10 @@ class Primary extends Member {
     const exchange = new Exchange(options, {
       ready: (peer) => this.#mayOpen(peer),
       left: (peer) => this.#supervisor.left(peer.place.id, peer.incarnation),
+      told: (event, member, info) => {
+        const text = this.lifecycle.listenerCount(event) === 0 ? notice(event, member, info) : undefined
+        if (text !== undefined) process.emitWarning(text, 'Hubwire')
+      },
     })
     const place = exchange.addPlace('primary', undefined)
     const self = exchange.enter(place, 1, new LocalTransport((batch) => this.receive(batch)))
@@ -95,13 +100,19 @@ class Primary extends Member {
         const peer = exchange.directory.place(seat.id)?.peer
         if (peer) exchange.tell(peer, { t: 'stop' })
       },
+      overdue: ({ id, spec }) => {
+        const period = `${spec.gracePeriod} ms (gracePeriod)`
+        process.emitWarning(`"${id}" did not end within ${period} of being asked to. It is killed.`, 'Hubwire')
+      },
       ping: (seat) => {
         const peer = exchange.directory.place(seat.id)?.peer
         if (peer) exchange.ping(peer)
       },
       lifecycle: (event, seat, info) => {
         const seated = exchange.directory.place(seat.id)
-        if (seated) exchange.lifecycle(event, seated, info)
+        if (!seated) return
+        seated.hung = event === 'hung'
+        exchange.lifecycle(event, seated, info)
       },
       exhausted: (name) => this.#exhausted(name),
     })
@@ -126,6 +137,7 @@ class Primary extends Member {
   }
 
   async fork(spec: WorkerSpec): Promise<readonly MemberInfo[]> {
+    if (this.#closing) throw new HubError('ERR_HUB_CLOSED', 'hub.fork(): this hub is closed. Start another.')
     const taken = new Set([...this.#exchange.directory.places].map((place) => place.id))
     const seats = resolveSeats([spec], this.#options.supervision, taken, () => 'fork()')
     await this.#add(seats)
@@ -133,14 +145,14 @@ class Primary extends Member {
   }
 
   async stop(id: string | number): Promise<void> {
-    const seat = normaliseId(id, 'hub.stop()')
+    const seat = workerId(id, 'hub.stop()')
     await this.sync()
     await this.#supervisor.stop(seat)
     await this.sync()
   }
 
   async restart(id: string | number): Promise<void> {
-    const seat = normaliseId(id, 'hub.restart()')
+    const seat = workerId(id, 'hub.restart()')
     await this.sync()
     await this.#supervisor.restart(seat)
     await this.sync()
@@ -156,16 +168,20 @@ class Primary extends Member {
   }
 
   async #close(): Promise<void> {
+    // One deadline for all of it: a service manager counts from its signal on.
+    const periods = this.#supervisor.seats.map(({ spec }) => spec.gracePeriod)
+    const deadline = performance.now() + Math.max(this.#options.gracePeriod, ...periods)
+    const left = () => Math.max(0, deadline - performance.now())
     // Accepted tasks are answered while everybody is still there; whoever keeps adding some cannot keep the hub open.
     let timer: NodeJS.Timeout | undefined
     const patience = new Promise<void>((resolve) => {
-      timer = after(this.#options.gracePeriod, resolve)
+      timer = after(left() / 2, resolve)
     })
     // What was sent before this reaches the hub, and so the workers' links, before the workers are told to stop.
     await Promise.race([this.sync().then(() => this.#exchange.dispatcher.idle()), patience])
     clearTimeout(timer)
-    this.#clean = await this.#supervisor.close()
-    await this.drain()
+    this.#clean = await this.#supervisor.close(left())
+    await this.drain(left())
     // The last answers, of workers and of this member itself, still have to arrive here.
     await this.sync()
     this.#end()
@@ -236,4 +252,9 @@ class Primary extends Member {
     this.#supervisor.killAll()
     process.exit(signal === 'SIGINT' ? 130 : 143)
   }
+}
+
+function workerId(id: string | number, where: string): string {
+  if (id === 'primary') throw invalid(`${where}: the primary is the hub itself; hub.close() ends it.`)
+  return normaliseId(id, where)
 }

@@ -6,6 +6,7 @@ import { PROTOCOL, readSettings, type Settings, type ToHub, type ToMember } from
 import { Roster } from './roster.js'
 import { isThenable, type Validator } from './schema.js'
 import { type Messenger, Scope } from './scope.js'
+import { checkOptions, show } from './supervisor/checks.js'
 import { Handlers } from './tasks/handlers.js'
 import { aborted, type CallOptions, describeCall, PendingCalls } from './tasks/pending.js'
 import { after } from './timers.js'
@@ -165,16 +166,13 @@ export class Member extends HubEmitter implements Messenger {
 
   handle(task: string, handler: unknown, options: HandleOptions = {}): () => void {
     checkName(task, 'task')
-    const { concurrency = Number.POSITIVE_INFINITY, ...unknown } = options
-    for (const key of Object.keys(unknown)) {
-      throw invalid(`hub.handle(…): unknown option "${key}". There is: concurrency.`)
-    }
+    const attempt = `hub.handle(${JSON.stringify(task)})`
+    checkOptions(options, ['concurrency'], attempt)
+    const { concurrency = Number.POSITIVE_INFINITY } = options
     if (concurrency !== Number.POSITIVE_INFINITY && !(Number.isInteger(concurrency) && concurrency > 0)) {
-      throw invalid(
-        `hub.handle(…): concurrency must be a whole number from 1 on, or Infinity, not ${String(concurrency)}.`,
-      )
+      throw invalid(`${attempt}: concurrency must be a whole number from 1 on, or Infinity, not ${show(concurrency)}.`)
     }
-    this.#assertOpen(`hub.handle(${JSON.stringify(task)})`)
+    this.#assertOpen(attempt)
     this.#handlers.add(task, handler)
     this.#tell({ t: 'handle', name: task, concurrency: concurrency === Number.POSITIVE_INFINITY ? null : concurrency })
     let served = true
@@ -192,7 +190,9 @@ export class Member extends HubEmitter implements Messenger {
 
   async drained(target?: Target): Promise<void> {
     this.#assertOpen('hub.drained()')
-    return this.#barrier(target === undefined ? [] : this.#roster.addresses(parseTarget(target), 'hub.drained'))
+    return this.#barrier(
+      target === undefined ? [Address.Everybody] : this.#roster.addresses(parseTarget(target), 'hub.drained'),
+    )
   }
 
   ready(): void {
@@ -245,17 +245,18 @@ export class Member extends HubEmitter implements Messenger {
 
   /** Asks the hub to send nothing new. What it sent before arrives before this resolves. */
   leave(): Promise<void> {
+    if (this.#state === 'closed') return Promise.resolve()
     return new Promise((resolve) => {
       this.#onLeft = resolve
       this.#tell({ t: 'leave' })
     })
   }
 
-  /** Resolves when the running tasks are answered and all is sent; after `gracePeriod` it no longer waits for tasks. */
-  async drain(): Promise<void> {
+  /** Resolves when the running tasks are answered and all is sent; it does not wait longer for tasks than `within` ms. */
+  async drain(within = this.#settings.gracePeriod): Promise<void> {
     let timer: NodeJS.Timeout | undefined
     const patience = new Promise<void>((resolve) => {
-      timer = after(this.#settings.gracePeriod, () => {
+      timer = after(within, () => {
         this.#handlers.abortAll(new HubError('ERR_HUB_CLOSED', 'The hub closes, and its grace period is over.'))
         resolve()
       })
@@ -339,6 +340,9 @@ export class Member extends HubEmitter implements Messenger {
       flags = VALIDATED
     }
     const { text, bytes } = checkSize(encodeArguments(values, 'event', event))
+    if (this.#link.queuedBytes > this.#settings.maxQueueBytes) {
+      throw this.#overloaded(`emit(${JSON.stringify(event)}) to ${to}`)
+    }
     if (bytes) flags |= ATTACHED
     for (const head of heads) this.#link.write(eventHeader(flags, head, text.length), text, bytes && [bytes])
     this.#eventsSent++
@@ -428,14 +432,8 @@ export class Member extends HubEmitter implements Messenger {
       to.kind === 'everybody'
         ? Address.Anybody
         : (this.#roster.addresses(to, to.kind === 'role' ? 'delegate' : 'request', task)[0] as number)
-    const { text, bytes } = checkSize(encodeValue(value, 'the input of task', task))
-    if (this.#link.queuedBytes > this.#settings.maxQueueBytes) {
-      throw new HubError(
-        'ERR_HUB_OVERLOADED',
-        `${describeCall(to, task)}: refused, because ${this.#link.queuedBytes} bytes wait to be sent. ` +
-          'Send less at a time, or await hub.drained().',
-      )
-    }
+    const { text, bytes } = checkSize(encodeValue(value, 'the input of task', task, 'input'))
+    if (this.#link.queuedBytes > this.#settings.maxQueueBytes) throw this.#overloaded(describeCall(to, task))
     const flags = bytes ? validated | ATTACHED : validated
     this.#link.write(requestHeader(flags, address, call, deadline, retries, task, text.length), text, bytes && [bytes])
   }
@@ -455,6 +453,15 @@ export class Member extends HubEmitter implements Messenger {
     if (this.#state === 'closed') {
       throw new HubError('ERR_HUB_CLOSED', `${attempt}: this member's hub is closed. Send before hub.close().`)
     }
+  }
+
+  /** A loop that looks at nothing fills the memory of its own process first. */
+  #overloaded(attempt: string): HubError {
+    return new HubError(
+      'ERR_HUB_OVERLOADED',
+      `${attempt}: refused, because ${this.#link.queuedBytes} bytes wait to be sent in this process (maxQueueBytes). ` +
+        'Send less at a time: when emit() returns false, await hub.drained().',
+    )
   }
 
   #receiveEvent(name: string, text: string, bytes: Uint8Array | undefined, flags: number, from: Sender): void {
@@ -484,6 +491,7 @@ export class Member extends HubEmitter implements Messenger {
     switch (message.t) {
       case 'welcome':
         this.#id = message.id
+        this.#roster.self = message.id
         this.#role = message.role
         this.#address = message.address
         this.#settings = readSettings(message.settings)

@@ -11,6 +11,8 @@ export class Roster {
   readonly #roles = new Map<string, number>()
   readonly #pressed = new Set<number>()
   #snapshot: readonly Member[] | undefined
+  /** The id of the member whose roster it is. */
+  self = ''
   /** Changes whenever an id may have another address than before. */
   version = 0
 
@@ -105,8 +107,9 @@ export class Roster {
     if (this.#pressed.size === 0) return false
     switch (to.kind) {
       case 'everybody':
-      case 'others':
         return true
+      case 'others':
+        return this.#pressed.size > 1 || !this.#pressed.has(this.#members.get(this.self)?.address ?? -1)
       case 'role':
         return this.inRole(to.role).some((member) => this.#pressed.has(member.address))
       default:

@@ -1,5 +1,6 @@
 import { invalid } from './errors.js'
 import { parseTarget, Recipients } from './recipients.js'
+import { show } from './supervisor/checks.js'
 import type { CallOptions } from './tasks/pending.js'
 import type { Gathered, Target } from './types.js'
 import { MAX_RETRIES } from './wire/frame.js'
@@ -33,7 +34,7 @@ export class Scope {
 
   timeout(ms: number): Scope {
     if (typeof ms !== 'number' || !(ms > 0)) {
-      throw invalid(`.timeout(${String(ms)}): give a positive number of milliseconds, or Infinity to wait for ever.`)
+      throw invalid(`.timeout(${show(ms)}): give a positive number of milliseconds, or Infinity to wait for ever.`)
     }
     return new Scope(this.#messenger, this.#to, { ...this.#options, timeout: ms })
   }
@@ -45,7 +46,7 @@ export class Scope {
 
   retry(times: number): Scope {
     if (!Number.isInteger(times) || times < 0 || times > MAX_RETRIES) {
-      throw invalid(`.retry(${String(times)}): give a whole number from 0 to ${MAX_RETRIES}.`)
+      throw invalid(`.retry(${show(times)}): give a whole number from 0 to ${MAX_RETRIES}.`)
     }
     return new Scope(this.#messenger, this.#to, { ...this.#options, retries: times })
   }

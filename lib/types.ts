@@ -65,7 +65,7 @@ export type Target = string | number | readonly (string | number)[] | { readonly
 /** One entry of a `gather`, in the manner of `Promise.allSettled`. */
 export type Gathered<T> =
   | { readonly id: string; readonly status: 'fulfilled'; readonly value: T }
-  | { readonly id: string; readonly status: 'rejected'; readonly reason: Error }
+  | { readonly id: string; readonly status: 'rejected'; readonly reason: Error & { readonly code?: string } }
 
 /**
  * Immutable: each returns a new object and leaves its own as it was. They say how to ask; events know nothing of them.

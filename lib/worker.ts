@@ -2,10 +2,12 @@ import cluster from 'node:cluster'
 import type { Contract, UntypedContract } from './contract.js'
 import { HubError, invalid } from './errors.js'
 import { Member } from './member.js'
+import { PROTOCOL } from './relay/control.js'
 import { type Schemas, Validator } from './schema.js'
 import { checkOptions } from './supervisor/checks.js'
 import { holdSignals } from './supervisor/signals.js'
 import type { WorkerHub } from './types.js'
+import { VERSION } from './version.js'
 import { fromMessage } from './wire/batch.js'
 import { IpcTransport } from './wire/transport.js'
 
@@ -19,7 +21,7 @@ export interface JoinOptions<C extends Contract = UntypedContract> {
    * Called when the hub stops this member, after its tasks have been answered: the place to close servers and
    * databases. The process ends when it settles, and is killed after `gracePeriod`.
    */
-  onStop?: () => void | Promise<void>
+  onStop?: (hub: WorkerHub<C>) => void | Promise<void>
 }
 
 /** How long the primary may take to answer before it is no hub, in milliseconds. */
@@ -42,7 +44,8 @@ export async function joinHub<C extends Contract = UntypedContract>(
   if (onStop !== undefined && typeof onStop !== 'function') throw invalid('joinHub(): onStop must be a function.')
   if (joined) throw invalid('joinHub() was called twice in this process. There is one hub: pass it on.')
   assertHub()
-  const worker = new Worker(new Validator(schemas), onStop)
+  // Worker is typed for every contract; which one it is, only the types know.
+  const worker = new Worker(new Validator(schemas), (stopped) => onStop?.(stopped as unknown as WorkerHub<C>))
   joined = worker
   try {
     await worker.start()
@@ -53,7 +56,6 @@ export async function joinHub<C extends Contract = UntypedContract>(
   // Processes that this one forks are no workers of the hub.
   delete process.env.HUBWIRE_PROTOCOL
   if (ready === 'auto') setImmediate(() => worker.closed || worker.ready())
-  // Worker is typed for every contract; which one it is, only the types know.
   return worker as unknown as WorkerHub<C>
 }
 
@@ -74,7 +76,15 @@ function assertHub(): void {
         "Let startHub() fork the workers: it forks them with serialization 'advanced', and leaves your own settings alone.",
     )
   }
-  if (process.env.HUBWIRE_PROTOCOL === undefined) {
+  const protocol = process.env.HUBWIRE_PROTOCOL
+  if (protocol !== undefined && protocol !== String(PROTOCOL)) {
+    throw new HubError(
+      'ERR_HUB_PROTOCOL',
+      `joinHub(): the primary's hubwire speaks version ${protocol} of the protocol, this worker's (${VERSION}) speaks ` +
+        `version ${PROTOCOL}. Install one version for both, and restart the primary.`,
+    )
+  }
+  if (protocol === undefined) {
     throw new HubError(
       'ERR_HUB_PROTOCOL',
       "joinHub(): this worker's primary is no hub; it was forked by cluster.fork() itself, or by a process manager in " +
@@ -98,12 +108,12 @@ function isJsonChannel(): boolean {
 
 /** A worker as a member. */
 class Worker extends Member {
-  readonly #whenStopped: (() => void | Promise<void>) | undefined
+  readonly #whenStopped: (worker: Worker) => void | Promise<void>
   readonly #releaseSignals: () => void
   #closing: Promise<void> | undefined
   #stopping = false
 
-  constructor(validator: Validator, whenStopped: (() => void | Promise<void>) | undefined) {
+  constructor(validator: Validator, whenStopped: (worker: Worker) => void | Promise<void>) {
     super({
       transport: new IpcTransport((message, done) => {
         if (!process.connected || !process.send) {
@@ -130,7 +140,12 @@ class Worker extends Member {
     let timer: NodeJS.Timeout | undefined
     const patience = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        reject(new HubError('ERR_HUB_TIMEOUT', `joinHub(): the primary did not answer within ${WELCOME_TIMEOUT} ms.`))
+        reject(
+          new HubError(
+            'ERR_HUB_TIMEOUT',
+            `joinHub(): the primary did not answer within ${WELCOME_TIMEOUT} ms. Look what keeps its event loop busy.`,
+          ),
+        )
       }, WELCOME_TIMEOUT)
     })
     try {
@@ -163,7 +178,7 @@ class Worker extends Member {
     this.#stopping = true
     try {
       await this.drain()
-      await this.#whenStopped?.()
+      await this.#whenStopped(this)
       await this.drain()
     } catch (error) {
       console.error(error)

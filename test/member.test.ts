@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { test } from 'uvu'
 import { Member } from '#lib/member.js'
 import type { ToMember } from '#lib/relay/control.js'
 import { Validator } from '#lib/schema.js'
-import { type Batch, MARKER, NO_ATTACHMENTS } from '#lib/wire/batch.js'
-import { callHeader, controlFrame, eventHead, eventHeader, Kind, senderFrame } from '#lib/wire/frame.js'
+import { Expiry } from '#lib/tasks/expiry.js'
+import { type Batch, MARKER, NO_ATTACHMENTS, readBatch } from '#lib/wire/batch.js'
+import {
+  callHeader,
+  controlFrame,
+  eventHead,
+  eventHeader,
+  Kind,
+  readKind,
+  requestHeader,
+  senderFrame,
+} from '#lib/wire/frame.js'
 
 const SELF = 20
 
@@ -78,6 +88,69 @@ test('a listener whose event name is refused does not stay behind', async () => 
     assert.throws(() => member[method](name, () => {}), /longer than 255 characters/)
   }
   assert.equal(member.listenerCount(name), 0)
+})
+
+test('a thenable that calls back twice, or throws, is answered once', async () => {
+  const { member, sent, receive } = await joined()
+  const odd = [
+    // biome-ignore lint/suspicious/noThenProperty: what a broken promise library makes
+    { then: (resolve: (value: number) => void) => [resolve(1), resolve(2)] },
+    {
+      // biome-ignore lint/suspicious/noThenProperty: the same
+      get then() {
+        throw new Error('no')
+      },
+    },
+  ]
+  member.handle('odd', (i: unknown) => odd[i as number])
+  await new Promise(setImmediate)
+  sent.length = 0
+  const request = (i: number) => requestHeader(0, SELF, i, Number.POSITIVE_INFINITY, 0, 'odd', 1) + i
+  receive(senderFrame(30, 1, 'b', undefined) + request(0) + request(1))
+  await new Promise(setImmediate)
+  assert.equal(member.stats().runningTasks, 0)
+  const kinds: number[] = []
+  for (const batch of sent) readBatch(batch, (text, at) => kinds.push(readKind(text, at)))
+  assert.deepEqual(kinds.sort(), [Kind.Response, Kind.Failure])
+})
+
+test('calls with one signal share one listener on it, which goes with the last of them', async () => {
+  const { member, receive } = await joined()
+  const controller = new AbortController()
+  const calls = Array.from({ length: 20 }, () => member.signal(controller.signal).to('a').request('task'))
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 1)
+  receive(senderFrame(30, 1, 'b', undefined) + callHeader(Kind.Response, 21, 0, 1).concat('1'))
+  assert.equal(await calls[0], 1)
+  controller.abort(new Error('enough'))
+  for (const result of await Promise.allSettled(calls.slice(1))) {
+    assert.equal(result.status === 'rejected' && result.reason.code, 'ERR_HUB_ABORTED')
+    assert.equal(result.status === 'rejected' && result.reason.cause.message, 'enough')
+  }
+  assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+})
+
+test('a timeout of its own for each call leaves no timers behind', () => {
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+  const before = timers()
+  const expiry = new Expiry(() => {})
+  for (let call = 0; call < 1000; call++) {
+    expiry.add(call, 30_000 + call / 7)
+    expiry.remove(call, 30_000 + call / 7)
+  }
+  assert.ok(timers() - before <= 70, `${timers() - before} timers`)
+  expiry.clear()
+})
+
+test('a loop that looks at nothing is stopped at maxQueueBytes, and says how to go on', async () => {
+  const { member } = await joined()
+  assert.throws(
+    () => {
+      for (let i = 0; i < 1000; i++) member.emit('flood', 'x'.repeat(100_000))
+    },
+    (error: { code?: string; message?: string }) =>
+      error.code === 'ERR_HUB_OVERLOADED' && /emit\("flood"\).*await hub\.drained\(\)/.test(error.message ?? ''),
+  )
+  assert.ok(member.stats().queuedBytes < (1 << 26) + 200_000)
 })
 
 test.run()

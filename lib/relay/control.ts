@@ -13,7 +13,7 @@ export type ToHub =
   | { t: 'handle'; name: string; concurrency: number | null }
   | { t: 'unhandle'; name: string }
   | { t: 'ready' }
-  /** Asks to be told when the queues towards these seats and roles, or all if there are none, are under their mark. */
+  /** Asks to be told when the queues towards these seats and roles, or `Address.Everybody`, are under their mark. */
   | { t: 'drained'; n: number; to: readonly number[] }
   | { t: 'pong' }
   /** The member's process stays, but takes no more part. */

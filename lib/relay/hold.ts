@@ -9,6 +9,8 @@ interface Held {
 /** What waits for a seat that is not ready: frames in the order they came, with their senders, bounded in bytes. */
 export class Hold {
   #held: Held[] = []
+  /** How many of these, from the first on, have been relieved of their events. */
+  #thinned = 0
   #bytes = 0
   #frames = 0
   readonly #maxBytes: number
@@ -45,6 +47,7 @@ export class Hold {
   ): void {
     const held = this.#held
     this.#held = []
+    this.#thinned = 0
     this.#bytes = 0
     this.#frames = 0
     for (const { sender, batch } of held) {
@@ -54,10 +57,10 @@ export class Hold {
 
   /** Oldest first, until a quarter is free again: making room for each newcomer alone would go over all of it each time. */
   #dropEvents(): void {
-    const kept: Held[] = []
-    for (const held of this.#held) {
+    // What has been gone over holds no events any more.
+    for (const held of this.#held.splice(this.#thinned)) {
       if (this.#bytes <= this.#maxBytes * 0.75) {
-        kept.push(held)
+        this.#held.push(held)
         continue
       }
       this.#count(held.batch, -1)
@@ -65,9 +68,9 @@ export class Hold {
       this.droppedEvents += dropped
       if (batch.text.length === MARKER.length) continue
       this.#count(batch, 1)
-      kept.push({ sender: held.sender, batch })
+      this.#held.push({ sender: held.sender, batch })
+      this.#thinned = this.#held.length
     }
-    this.#held = kept
   }
 
   #count(batch: Batch, sign: 1 | -1): void {

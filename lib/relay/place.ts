@@ -27,6 +27,10 @@ export class Place implements Outlet {
   /** What the last ready incarnation listened to; undefined when there was none yet. */
   known: Registrations | undefined
   lastExit: Exit | undefined
+  /** Its process has left the hub, and lives on. */
+  away = false
+  /** Its last process was killed because its event loop did not turn. */
+  hung = false
   /** Held events that nobody listens to any more. */
   droppedEvents = 0
   readonly #highWaterMark: number
@@ -49,7 +53,7 @@ export class Place implements Outlet {
 
   /** Not ready, but will be: what is sent here waits. */
   get holds(): boolean {
-    return !this.ready && this.state !== 'stopped' && this.state !== 'given-up'
+    return !this.ready && !this.away && this.state !== 'stopped' && this.state !== 'given-up'
   }
 
   /** Whether an event of this name should go here. Before the first incarnation is ready nobody knows, so it should. */
@@ -64,6 +68,7 @@ export class Place implements Outlet {
     } else if (this.holds) {
       this.hold.add(sender, frames, attachments)
       if (this.hold.bytes > this.#highWaterMark) this.pressure.press(sender)
+      else this.pressure.relieve()
     }
   }
 

@@ -3,7 +3,12 @@ import type { ResolvedSeat } from './options.js'
 import type { WorkerExit } from './process.js'
 
 /** The error for a worker that ended before it was ready. */
-export function startFailure(seat: ResolvedSeat, exit: WorkerExit, stderr: string, timedOut: boolean): HubError {
+export function startFailure(
+  seat: ResolvedSeat,
+  exit: WorkerExit,
+  stderr: string,
+  { timedOut, heard }: { timedOut: boolean; heard: boolean },
+): HubError {
   const who = `worker '${seat.id}' (${seat.exec})`
   if (exit.message !== undefined) {
     return new HubError(
@@ -14,8 +19,11 @@ export function startFailure(seat: ResolvedSeat, exit: WorkerExit, stderr: strin
   if (timedOut) {
     return new HubError(
       'ERR_HUB_TIMEOUT',
-      `${who} was not ready within ${seat.readyTimeout} ms, and was killed: call joinHub() in it, and hub.ready() when it ` +
-        `joins with { ready: 'manual' }; raise readyTimeout if it needs longer${quote(stderr)}`,
+      `${who} was not ready within ${seat.readyTimeout} ms, and was killed: ` +
+        (heard
+          ? "it joined with { ready: 'manual' }, but did not call hub.ready(); raise readyTimeout if it needs longer"
+          : 'it did not call joinHub(); raise readyTimeout if it needs longer to come so far') +
+        quote(stderr),
     )
   }
   const how = exit.signal === null ? `exited with code ${exit.code}` : `was ended by ${exit.signal}`

@@ -35,6 +35,8 @@ export interface SupervisorHooks {
   removed(seat: SeatView): void
   /** Ask the process to finish its work and leave. */
   requestStop(seat: SeatView): void
+  /** It has not ended within its `gracePeriod`, and is killed. */
+  overdue(seat: SeatView): void
   /** Provoke a message from the process, whose arrival the supervisor is told with `sawLife`. */
   ping(seat: SeatView): void
   lifecycle<E extends SupervisionEvent>(event: E, seat: SeatView, info: LifecycleInfo<E>): void

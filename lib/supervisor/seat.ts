@@ -93,11 +93,11 @@ export class Seat {
   }
 
   /** Resolves when no process is left, with whether it went without being killed. */
-  stop(reason: HubError): Promise<boolean> {
+  stop(reason: HubError, within = this.spec.gracePeriod): Promise<boolean> {
     this.#next = 'stay-down'
     this.#rejectWaiters(reason)
     const process = this.#process
-    if (process !== undefined) return this.#windDown(process)
+    if (process !== undefined) return this.#windDown(process, within)
     clearTimeout(this.#backoffTimer)
     if (this.#state !== 'given-up') this.#enter('stopped')
     return Promise.resolve(true)
@@ -189,7 +189,7 @@ export class Seat {
     this.#clearTimers()
     const departures = this.#departures.splice(0)
     const waiters = this.#next === 'judge' ? this.#waiters.splice(0) : []
-    const timedOut = this.#timedOut
+    const failure = { timedOut: this.#timedOut, heard: this.#heard }
     const clean = !this.#forced
     this.#process = undefined
     if (this.#next === 'start-again') this.#spawn()
@@ -197,7 +197,7 @@ export class Seat {
     else this.#enter('stopped')
     for (const resolve of departures) resolve(clean)
     if (waiters.length === 0) return
-    const error = startFailure(this.spec, exit, process.stderrTail, timedOut)
+    const error = startFailure(this.spec, exit, process.stderrTail, failure)
     for (const waiter of waiters) waiter.reject(error)
   }
 
@@ -221,13 +221,14 @@ export class Seat {
     }
   }
 
-  #windDown(process: WorkerProcess): Promise<boolean> {
+  #windDown(process: WorkerProcess, within = this.spec.gracePeriod): Promise<boolean> {
     const gone = this.#departure()
     if (this.#windingDown) return gone
     this.#windingDown = true
     this.#clearTimers()
-    this.#graceTimer = after(this.spec.gracePeriod, () => {
+    this.#graceTimer = after(Math.min(within, this.spec.gracePeriod), () => {
       this.#forced = true
+      this.#hooks.overdue(this.view)
       process.kill('SIGKILL')
     })
     this.#enter('stopping')

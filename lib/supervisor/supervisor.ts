@@ -91,12 +91,15 @@ export class Supervisor {
     await seat.restart()
   }
 
-  /** Stops all seats at once, for ever. Resolves with whether none of them had to be killed. */
-  close(): Promise<boolean> {
+  /**
+   * Stops all seats at once, for ever, each within its `gracePeriod` and all within so many milliseconds. Resolves with
+   * whether none of them had to be killed.
+   */
+  close(within = Number.POSITIVE_INFINITY): Promise<boolean> {
     this.#closed = true
-    this.#closing ??= Promise.all([...this.#seats.values()].map((seat) => seat.stop(closedBeforeReady(seat)))).then(
-      (clean) => clean.every(Boolean),
-    )
+    this.#closing ??= Promise.all(
+      [...this.#seats.values()].map((seat) => seat.stop(closedBeforeReady(seat), within)),
+    ).then((clean) => clean.every(Boolean))
     return this.#closing
   }
 

@@ -21,6 +21,8 @@ export class Call {
   /** Kept only while it may have to be sent (again): text in memory of its own. */
   frame = ''
   attachment: Uint8Array | undefined
+  /** Bytes that are kept for a retry until it is over. */
+  forRetry = 0
   /** Place in the order of arrival. */
   readonly order: number
   queued = false

@@ -24,14 +24,18 @@ export type DispatcherOptions = WaitingOptions
  */
 export class Dispatcher implements TaskRelay {
   readonly #directory: Directory
+  readonly #options: DispatcherOptions
   readonly #desks: Desks
   readonly #servers: Servers
   readonly #waiting: WaitingCalls
   readonly #names = new Map<string, string>()
+  /** Bytes of inputs that are kept until it is certain that they need not be sent again. */
+  #forRetries = 0
   #arrivals = 0
 
   constructor(directory: Directory, options: DispatcherOptions) {
     this.#directory = directory
+    this.#options = options
     this.#desks = new Desks(directory)
     this.#servers = new Servers(directory, this.#desks)
     this.#waiting = new WaitingCalls(options)
@@ -102,7 +106,15 @@ export class Dispatcher implements TaskRelay {
     if (audience === undefined && address !== Address.Anybody) {
       return this.#refuse(call, 'ERR_HUB_NO_MEMBER', say.noMember(call))
     }
-    if (call.retries > 0) call.keep(flatten(text.substring(at, at + length)), attachment)
+    if (call.retries > 0) {
+      if (this.#forRetries > this.#options.maxQueueBytes) {
+        const why = `${this.#forRetries} bytes are kept for retries already`
+        return this.#refuse(call, 'ERR_HUB_OVERLOADED', say.overloaded(call, why))
+      }
+      call.keep(flatten(text.substring(at, at + length)), attachment)
+      call.forRetry = call.bytes
+      this.#forRetries += call.forRetry
+    }
     return this.#dispatch(call, text, at, length, attachment)
   }
 
@@ -130,7 +142,7 @@ export class Dispatcher implements TaskRelay {
       from.protocolErrors++
       return NOWHERE
     }
-    this.#desks.remove(call)
+    this.#remove(call)
     this.#servers.release(call, from)
     // The handler has room again. What is pumped goes to `from`, past its own frames that the switchboard has read but
     // not yet forwarded. It overtakes none that was sent before it: a request that has to wait goes nowhere, and at
@@ -148,7 +160,7 @@ export class Dispatcher implements TaskRelay {
       return call.server.only
     }
     this.#waiting.withdraw(call)
-    this.#desks.remove(call)
+    this.#remove(call)
     return NOWHERE
   }
 
@@ -266,14 +278,14 @@ export class Dispatcher implements TaskRelay {
       return
     }
     this.#waiting.withdraw(call)
-    this.#desks.remove(call)
+    this.#remove(call)
   }
 
   #serverLeft(call: Call, server: Peer): void {
     call.server = undefined
     call.handler = undefined
     if (call.cancelled || call.caller.gone) {
-      this.#desks.remove(call)
+      this.#remove(call)
       return
     }
     if (call.retries === 0) {
@@ -288,16 +300,27 @@ export class Dispatcher implements TaskRelay {
     else this.#refuseUnserved(call)
   }
 
+  /** It is over. */
+  #remove(call: Call): void {
+    this.#forRetries -= call.forRetry
+    call.forRetry = 0
+    this.#desks.remove(call)
+  }
+
   #refuseUnserved(call: Call): readonly Outlet[] {
     const { audience } = call
     if (audience instanceof Place && !audience.ready && !audience.holds) {
       return this.#refuse(call, 'ERR_HUB_MEMBER_EXITED', say.memberExited(call, audience))
     }
-    return this.#refuse(call, 'ERR_HUB_NO_HANDLER', say.noHandler(call))
+    return this.#refuse(
+      call,
+      'ERR_HUB_NO_HANDLER',
+      say.noHandler(call, call.audience instanceof Place ? [] : this.#servers.former(call.task)),
+    )
   }
 
   #refuse(call: Call, code: HubErrorCode, message: string): readonly Outlet[] {
-    this.#desks.remove(call)
+    this.#remove(call)
     const { caller } = call
     caller.tell(callFrame(Kind.Refusal, caller.address, call.id, JSON.stringify({ code, message })))
     return NOWHERE

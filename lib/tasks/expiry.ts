@@ -1,6 +1,9 @@
 /** Beyond it Node's timers fire at once; so long a wait is as good as none. */
 const MAX_TIMER = 2 ** 31 - 1
 
+/** With more durations than this, an application computes a new one for each call: an empty lane is of no more use. */
+const MAX_IDLE_LANES = 64
+
 /** Calls of one timeout expire in the order in which they were made. */
 interface Lane {
   readonly timeout: number
@@ -36,8 +39,14 @@ export class Expiry {
 
   remove(call: number, timeout: number): void {
     const lane = this.#lanes.get(timeout)
-    // A timer that nobody waits for must not keep the process alive.
-    if (lane?.calls.delete(call) && lane.calls.size === 0) lane.timer.unref()
+    if (!lane?.calls.delete(call) || lane.calls.size > 0) return
+    if (this.#lanes.size > MAX_IDLE_LANES) {
+      clearTimeout(lane.timer)
+      this.#lanes.delete(timeout)
+    } else {
+      // A timer that nobody waits for must not keep the process alive.
+      lane.timer.unref()
+    }
   }
 
   clear(): void {

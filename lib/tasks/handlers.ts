@@ -154,17 +154,20 @@ export class Handlers {
   #run(handler: Handler, input: unknown, context: Context, address: number, call: number, task: string): void {
     this.served++
     let result: unknown
+    let promise: Promise<unknown> | undefined
     try {
       result = handler(input, context)
+      // A foreign thenable may call back twice, or throw: a promise of it does neither.
+      if (isThenable(result)) promise = Promise.resolve(result)
     } catch (error) {
       this.#failed(address, call, error, 0)
       return
     }
-    if (!isThenable(result)) {
+    if (promise === undefined) {
       this.#succeeded(address, call, task, result)
       return
     }
-    result.then(
+    promise.then(
       (value) => this.#succeeded(address, call, task, value),
       (error) => this.#failed(address, call, error, 0),
     )
@@ -196,7 +199,7 @@ export class Handlers {
   #answer(address: number, call: number, task: string, output: unknown, flags: number): void {
     let body: Body
     try {
-      body = encodeValue(output, 'the answer of task', task)
+      body = encodeValue(output, 'the answer of task', task, 'answer')
     } catch (error) {
       this.#failed(address, call, error, RAISED)
       return

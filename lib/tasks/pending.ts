@@ -19,7 +19,6 @@ class Ask {
   readonly to: Recipients
   readonly task: string
   readonly options: CallOptions
-  onAbort: (() => void) | undefined
   resolve: (value: unknown) => void = ignore
   reject: (error: unknown) => void = ignore
 
@@ -49,6 +48,7 @@ export class PendingCalls {
   readonly #withdraw: (call: number) => void
   readonly #onRefusedPayload: () => void
   readonly #expiry: Expiry
+  readonly #signals = new Map<AbortSignal, { calls: Set<number>; onAbort: () => void }>()
   #last = -1
 
   /** `withdraw` tells the hub that nobody waits for a call any more. */
@@ -86,10 +86,7 @@ export class PendingCalls {
     this.#asks.set(call, ask)
     this.#expiry.add(call, options.timeout)
     const { signal } = options
-    if (signal) {
-      ask.onAbort = () => this.#fail(call, () => aborted(ask.toString(), signal))
-      signal.addEventListener('abort', ask.onAbort, { once: true })
-    }
+    if (signal) this.#watch(signal, call)
     return new Promise((resolve, reject) => {
       ask.resolve = resolve
       ask.reject = reject
@@ -167,12 +164,34 @@ export class PendingCalls {
     ask.reject(makeError(ask))
   }
 
+  /** One listener for all calls with the same signal: an application's shutdown signal may be given to thousands. */
+  #watch(signal: AbortSignal, call: number): void {
+    const watched = this.#signals.get(signal)
+    if (watched) {
+      watched.calls.add(call)
+      return
+    }
+    const calls = new Set([call])
+    const onAbort = () => {
+      for (const aborting of calls) this.#fail(aborting, (ask) => aborted(ask.toString(), signal))
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.#signals.set(signal, { calls, onAbort })
+  }
+
+  #unwatch(signal: AbortSignal, call: number): void {
+    const watched = this.#signals.get(signal)
+    if (!watched?.calls.delete(call) || watched.calls.size > 0) return
+    signal.removeEventListener('abort', watched.onAbort)
+    this.#signals.delete(signal)
+  }
+
   #take(call: number): Ask | undefined {
     const ask = this.#asks.get(call)
     if (!ask) return undefined
     this.#asks.delete(call)
     this.#expiry.remove(call, ask.options.timeout)
-    if (ask.onAbort) ask.options.signal?.removeEventListener('abort', ask.onAbort)
+    if (ask.options.signal) this.#unwatch(ask.options.signal, call)
     return ask
   }
 }

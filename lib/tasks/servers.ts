@@ -78,6 +78,15 @@ export class Servers {
     return this.#known.get(place)?.has(task) !== false
   }
 
+  /** The seats that served the task when they were ready last, and are down for good. */
+  former(task: string): Place[] {
+    const places: Place[] = []
+    for (const [place, tasks] of this.#known) {
+      if (tasks.has(task) && !place.ready && !place.holds) places.push(place)
+    }
+    return places
+  }
+
   /** Whether somebody serves the task, with room or without, or may when it is ready. */
   mayServe(task: string, audience: Audience): boolean {
     const places =

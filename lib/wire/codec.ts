@@ -25,16 +25,17 @@ export interface Body {
 const EMPTY: Body = { text: '', bytes: undefined }
 
 /**
- * Encodes any value. `what` and `name` say in errors what it is: 'the input of task', 'email.send'.
+ * Encodes any value. `what` and `name` say in errors what it is: 'the input of task', 'email.send'; `root` is what the
+ * path of an offending part begins with.
  * @throws {HubError} ERR_HUB_PAYLOAD, with the path of what cannot be cloned
  */
-export function encodeValue(value: unknown, what: string, name?: string): Body {
+export function encodeValue(value: unknown, what: string, name?: string, root = ''): Body {
   if (value === undefined) return EMPTY
   try {
     if (isPlain(value)) return { text: JSON.stringify(value), bytes: undefined }
     return { text: '', bytes: writeClone(value) }
   } catch (failure) {
-    throw refusal(value, describe(what, name), '', failure, canWrite)
+    throw refusal(value, describe(what, name), root, failure, canWrite)
   }
 }
 

@@ -32,6 +32,8 @@ export class Link {
   #settledAttachments: Uint8Array[] = []
   #openBytes = 0
   readonly #closed: Batch[] = []
+  /** How many of these, from the first on, have been relieved of their events. */
+  #thinned = 0
   #closedBytes = 0
   #inFlight = 0
   #scheduled = false
@@ -111,23 +113,22 @@ export class Link {
    */
   dropEvents(bytes: number): number {
     let dropped = 0
-    const kept: Batch[] = []
-    const drop = (batch: Batch) => {
-      if (this.queuedBytes <= bytes) {
-        kept.push(batch)
-        return
+    for (const last of [false, true]) {
+      if (last && this.queuedBytes > bytes) this.#close()
+      // What has been gone over holds no events: doing it again for each new one would cost more with every request.
+      for (const batch of this.#closed.splice(this.#thinned)) {
+        if (this.queuedBytes <= bytes) {
+          this.#closed.push(batch)
+          continue
+        }
+        const thinned = withoutEvents(batch)
+        dropped += thinned.dropped
+        this.#closedBytes -= sizeOf(batch) - sizeOf(thinned.batch)
+        if (sizeOf(thinned.batch) === 0) continue
+        this.#closed.push(thinned.batch)
+        this.#thinned = this.#closed.length
       }
-      const thinned = withoutEvents(batch)
-      dropped += thinned.dropped
-      this.#closedBytes -= sizeOf(batch) - sizeOf(thinned.batch)
-      if (sizeOf(thinned.batch) > 0) kept.push(thinned.batch)
     }
-    for (const batch of this.#closed.splice(0)) drop(batch)
-    if (this.queuedBytes > bytes) {
-      this.#close()
-      for (const batch of this.#closed.splice(0)) drop(batch)
-    }
-    this.#closed.push(...kept)
     return dropped
   }
 
@@ -155,6 +156,7 @@ export class Link {
       const closed = this.#closed.shift()
       if (closed) {
         this.#closedBytes -= sizeOf(closed)
+        if (this.#thinned > 0) this.#thinned--
         this.#send(closed)
         continue
       }
@@ -220,6 +222,7 @@ export class Link {
     this.#broken = true
     this.#takeOpen()
     this.#closed.length = 0
+    this.#thinned = 0
     this.#closedBytes = 0
     this.#check()
     this.#options.onBroken?.(error)

@@ -61,7 +61,7 @@ test('to an unknown id or role: no member, with any verb', () =>
 test('to a member that does not serve the task: no handler', () =>
   withHub({ workers: [server('caller'), server('a', ['echo'], { role: 'r' })] }, async (hub) => {
     for (const caller of CALLERS) {
-      const advice = 'Call hub.handle\\("x", …\\) there'
+      const advice = 'Call hub.handle\\("x", …\\) '
       const refused = async (order: Order, message: string) =>
         expectRefusal(await have(hub, caller, order), 'ERR_HUB_NO_HANDLER', new RegExp(`^${message}.*${advice}`))
       await refused({ verb: 'request', to: 'a', task: 'x' }, 'Request "x" to "a": it does not serve this task')

@@ -64,8 +64,8 @@ test('a handler’s error arrives as itself, and says where it was thrown', () =
 test('an answer that cannot be sent is an error with its path', () =>
   withHub({ workers: [TASKS] }, async (hub) => {
     for (const [kind, path] of [
-      ['function', '.deep[0]'],
-      ['late function', 'it'],
+      ['function', 'answer.deep[0]'],
+      ['late function', 'answer'],
     ] as const) {
       const error = await rejection(hub.to('tasks').request('give', kind))
       assert.ok(error instanceof HubError, kind)
@@ -74,7 +74,7 @@ test('an answer that cannot be sent is an error with its path', () =>
     }
     const error = await rejection(hub.to('tasks').request('give', { a: Symbol('s') }))
     assert.ok(error instanceof HubError)
-    assert.match(error.message, /^Cannot send the input of task "give": \.a is a symbol/)
+    assert.match(error.message, /^Cannot send the input of task "give": input\.a is a symbol/)
     assert.equal(await hub.to('tasks').request('give', 'null'), null, 'and the handler goes on')
   }))
 

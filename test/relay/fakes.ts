@@ -50,7 +50,7 @@ export class FakeHub {
   readonly #transports = new Map<Peer, FakeTransport>()
 
   constructor(options: Partial<ExchangeOptions> = {}) {
-    this.exchange = new Exchange({ ...OPTIONS, ...options }, { ready: () => true, left: () => {} })
+    this.exchange = new Exchange({ ...OPTIONS, ...options }, { ready: () => true, told: () => {}, left: () => {} })
   }
 
   place(id: string, role?: string): Place {

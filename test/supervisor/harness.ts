@@ -73,6 +73,9 @@ export class Harness {
     requestStop: (seat) => {
       this.order(seat.id, { do: 'stop' })
     },
+    overdue: (seat) => {
+      this.diary.push(`${seat.id} overdue`)
+    },
     ping: (seat) => {
       if (this.answerPings) this.order(seat.id, { do: 'ping' })
     },

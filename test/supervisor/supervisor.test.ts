@@ -49,7 +49,7 @@ test(
       h.supervisor.add(seats([{ id: 'good' }, { id: 'slow', env: { AT_START: 'nothing' }, readyTimeout: 300 }])),
     )
     assert.is(error.code, 'ERR_HUB_TIMEOUT')
-    assert.match(error.message, /'slow'.*not ready within 300 ms.*joinHub\(\).*hub\.ready\(\)/)
+    assert.match(error.message, /'slow'.*not ready within 300 ms.*did not call joinHub\(\)/)
     assert.equal(h.supervisor.seats, [])
   }),
 )
@@ -149,7 +149,15 @@ test(
     await h.supervisor.stop('deaf')
     assert.equal(
       h.diary.filter((line) => line.startsWith('deaf')),
-      ['deaf spawned 1', 'deaf starting', 'deaf ready', 'deaf stopping', 'deaf exited SIGKILL', 'deaf stopped'],
+      [
+        'deaf spawned 1',
+        'deaf starting',
+        'deaf ready',
+        'deaf stopping',
+        'deaf overdue',
+        'deaf exited SIGKILL',
+        'deaf stopped',
+      ],
     )
     assert.is(h.exits.find(({ id }) => id === 'good')?.exit.code, 0)
     assert.is((await rejection(h.supervisor.stop('nobody'))).code, 'ERR_HUB_NO_MEMBER')

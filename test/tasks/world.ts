@@ -123,7 +123,7 @@ export class World {
         maxQueuedTasks: 1000,
         ...options,
       },
-      { ready: () => true, left: () => {} },
+      { ready: () => true, left: () => {}, told: () => {} },
     )
   }
 

@@ -37,7 +37,7 @@ hub.delegate('find', undefined)
 async function settled() {
   for (const entry of await gathered) {
     if (entry.status === 'fulfilled') expectType<Equal<typeof entry.value, 'pong'>>()
-    else expectType<Equal<typeof entry.reason, Error>>()
+    else expectType<Equal<typeof entry.reason, Error & { readonly code?: string }>>()
     // @ts-expect-error only what is fulfilled has a value
     entry.value
   }
