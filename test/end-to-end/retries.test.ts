@@ -20,6 +20,26 @@ test('a member that dies while working is answered with member exited: it may ha
     }
   }))
 
+test('inputs that are kept for a retry are bounded, and let go with their calls', () =>
+  withHub({ workers: [server('a', ['gate'])], maxQueueBytes: 1_000_000 }, async (hub, { begun }) => {
+    const input = 'x'.repeat(400_000)
+    const ask = () =>
+      hub
+        .retry(1)
+        .to('a')
+        .request('gate', input)
+        .catch((error: unknown) => error)
+    const calls = [ask(), ask(), ask()]
+    await until(() => begun.length === 3, 'three have begun')
+    expectRefusal({ error: (await ask()) as Error }, 'ERR_HUB_OVERLOADED', /bytes are kept for retries already/)
+    hub.emit('open', input)
+    await Promise.all(calls)
+    const again = ask()
+    await until(() => begun.length === 4, 'another one is accepted')
+    hub.emit('open', input)
+    await again
+  }))
+
 test('with retry a request is sent again to the same seat', () =>
   withHub(
     { workers: [server('caller'), server('a', ['gate', 'kill']), server('b', ['gate'])] },
