@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { HubError } from 'hubwire'
 import { test } from 'uvu'
 import { CALLERS, DOWN, expectRefusal, have, link, rejection, server, state, until, withHub } from './hubs.js'
 import type { Order } from './workers/library.js'
@@ -22,21 +23,22 @@ test('a member that dies while working is answered with member exited: it may ha
 
 test('inputs that are kept for a retry are bounded, and let go with their calls', () =>
   withHub({ workers: [server('a', ['gate'])], maxQueueBytes: 1_000_000 }, async (hub, { begun }) => {
-    const input = 'x'.repeat(400_000)
-    const ask = () =>
+    const padding = 'x'.repeat(400_000)
+    const ask = (key: number) =>
       hub
         .retry(1)
         .to('a')
-        .request('gate', input)
-        .catch((error: unknown) => error)
-    const calls = [ask(), ask(), ask()]
+        .request('gate', key + padding)
+    const calls = [ask(1), ask(2), ask(3)]
     await until(() => begun.length === 3, 'three have begun')
-    expectRefusal({ error: (await ask()) as Error }, 'ERR_HUB_OVERLOADED', /bytes are kept for retries already/)
-    hub.emit('open', input)
+    const refused = (await rejection(ask(4))) as HubError
+    assert.equal(refused.code, 'ERR_HUB_OVERLOADED')
+    assert.match(refused.message, /^Request "gate" to "a": refused, because \d+ bytes are kept for retries already/)
+    for (const key of [1, 2, 3]) hub.emit('open', key + padding)
     await Promise.all(calls)
-    const again = ask()
+    const again = ask(5)
     await until(() => begun.length === 4, 'another one is accepted')
-    hub.emit('open', input)
+    hub.emit('open', 5 + padding)
     await again
   }))
 
