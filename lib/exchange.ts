@@ -1,5 +1,6 @@
 import { type AddressedMember, PROTOCOL, type Settings, type ToHub, type ToMember } from './relay/control.js'
 import { Directory } from './relay/directory.js'
+import { Lobby } from './relay/lobby.js'
 import type { Peer } from './relay/peer.js'
 import type { Place } from './relay/place.js'
 import { Switchboard } from './relay/switchboard.js'
@@ -34,6 +35,7 @@ export class Exchange {
   readonly directory: Directory
   readonly dispatcher: Dispatcher
   readonly #switchboard: Switchboard
+  readonly #lobby: Lobby
   readonly #options: ExchangeOptions
   readonly #hooks: ExchangeHooks
 
@@ -46,7 +48,12 @@ export class Exchange {
       onSlow: (peer) => this.lifecycle('slow', peer.place, { queuedBytes: peer.queuedBytes }),
     })
     this.dispatcher = new Dispatcher(this.directory, options)
-    this.#switchboard = new Switchboard(this.directory, this.dispatcher, (peer, body) => this.#control(peer, body))
+    this.#lobby = new Lobby({
+      tell: (peer, message) => this.tell(peer, message),
+      tellAll: (message) => this.#tellAll(message),
+    })
+    const onControl = (peer: Peer, body: string) => this.#control(peer, body)
+    this.#switchboard = new Switchboard(this.directory, this.dispatcher, onControl, this.#lobby.rooms)
   }
 
   addPlace(id: string, role: string | undefined): Place {
@@ -106,6 +113,7 @@ export class Exchange {
     this.directory.leave(peer)
     this.dispatcher.leave(peer)
     place.pressure.relieve()
+    this.#lobby.leave(peer)
     if (peer.opened) this.lifecycle('leave', place, exit)
   }
 
@@ -180,6 +188,12 @@ export class Exchange {
       case 'leave':
         this.#left(peer)
         break
+      case 'attach':
+      case 'detach':
+      case 'rooms':
+      case 'admit':
+        this.#lobby.control(peer, message)
+        break
       case 'pong':
         break
       default:
@@ -194,6 +208,7 @@ export class Exchange {
   #left(peer: Peer): void {
     const { place } = peer
     this.shut(peer)
+    this.#lobby.leave(peer)
     this.tell(peer, { t: 'left' })
     this.#hooks.left(peer)
     after(this.#options.gracePeriod, () => {

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { checkName, HubEmitter, LOCAL_EVENTS, surface } from './emitter.js'
 import { HubError, invalid } from './errors.js'
+import { Packets } from './packets.js'
 import { parseTarget, Recipients } from './recipients.js'
 import { PROTOCOL, readSettings, type Settings, type ToHub, type ToMember } from './relay/control.js'
 import { Roster } from './roster.js'
@@ -20,6 +21,7 @@ import {
   callBody,
   callFrame,
   controlFrame,
+  DONE,
   eventBody,
   eventHead,
   eventHeader,
@@ -62,6 +64,8 @@ export interface MemberOptions {
  */
 export class Member extends HubEmitter implements Messenger {
   readonly lifecycle = new EventEmitter()
+  /** The traffic of Socket.IO. */
+  readonly packets: Packets
   readonly #link: Link
   readonly #validator: Validator
   readonly #roster = new Roster()
@@ -109,6 +113,15 @@ export class Member extends HubEmitter implements Messenger {
       onRefusedPayload,
     })
     this.#scope = this.#makeScope()
+    const member = this
+    this.packets = new Packets({
+      write: (start, rest, attachments) => this.#link.write(start, rest, attachments),
+      tell: (message) => this.#tell(message),
+      sync: () => this.sync(),
+      get closed() {
+        return member.closed
+      },
+    })
   }
 
   // Who
@@ -273,6 +286,7 @@ export class Member extends HubEmitter implements Messenger {
     const options = cause && { cause }
     this.#onRefused?.(new HubError('ERR_HUB_CLOSED', 'The channel to the hub closed before the hub answered.', options))
     this.#pending.close(cause)
+    this.packets.close()
     const error = new HubError('ERR_HUB_CLOSED', 'hub.drained(): the hub was closed.', options)
     for (const { reject } of this.#barriers.values()) reject(error)
     this.#barriers.clear()
@@ -321,6 +335,12 @@ export class Member extends HubEmitter implements Messenger {
         case Kind.Sender:
           sender = readSender(text, at, length)
           senderAddress = readAddress(text, at)
+          break
+        case Kind.Packet:
+          this.packets.packet(text, at, length, bytes, flags, senderAddress)
+          break
+        case Kind.Answer:
+          this.packets.answered(text, at, bytes, (flags & DONE) !== 0, senderAddress)
           break
         default:
           this.#receiveControl(JSON.parse(text.substring(at + 8, at + length)) as ToMember)
@@ -528,6 +548,15 @@ export class Member extends HubEmitter implements Messenger {
       case 'drained':
         this.#barriers.get(message.n)?.resolve()
         this.#barriers.delete(message.n)
+        break
+      case 'servers':
+        this.packets.counted(message)
+        break
+      case 'asked':
+        this.packets.asked(message)
+        break
+      case 'gone':
+        this.packets.gone(message.address)
         break
       case 'ping':
         this.#tell({ t: 'pong' })

@@ -16,6 +16,16 @@ export type ToHub =
   /** Asks to be told when the queues towards these seats and roles, or `Address.Everybody`, are under their mark. */
   | { t: 'drained'; n: number; to: readonly number[] }
   | { t: 'pong' }
+  /** This member has, or no longer has, a Socket.IO server with this namespace. */
+  | { t: 'attach'; nsp: string }
+  | { t: 'detach'; nsp: string }
+  /** Rooms that sockets of this member are the first to join or the last to leave; `sockets`: one came or went. */
+  | { t: 'rooms'; nsp: string; sockets?: boolean; join?: readonly string[]; leave?: readonly string[] }
+  /**
+   * Makes sockets of others join rooms: the frame goes to whoever holds sockets in `to`, or any if it is null. They
+   * count as holders of `rooms` from then on, so that what follows reaches them, until each has sent `rooms` to `leave`.
+   */
+  | { t: 'admit'; nsp: string; to: readonly string[] | null; rooms: readonly string[]; frame: string }
   /** The member's process stays, but takes no more part. */
   | { t: 'leave' }
 
@@ -45,6 +55,12 @@ export type ToMember =
   | { t: 'pressure'; address: number; on: boolean }
   | { t: 'drained'; n: number }
   | { t: 'ping' }
+  /** How many members have a Socket.IO server with this namespace. */
+  | { t: 'servers'; nsp: string; count: number }
+  /** The incarnations that will answer a Packet of this member. */
+  | { t: 'asked'; call: number; to: readonly number[] }
+  /** An incarnation with a Socket.IO server is no more: it answers nothing. */
+  | { t: 'gone'; address: number }
   /** Finish your work and end. */
   | { t: 'stop' }
   | { t: 'left' }

@@ -11,6 +11,8 @@ export interface Outlet {
   deliver(sender: Peer, frames: string, attachments: readonly Uint8Array[], owned?: boolean): void
 }
 
+export const NOWHERE: readonly never[] = []
+
 export interface PeerOptions {
   highWaterMark: number
   /** A link above it is slow at once. */
@@ -26,7 +28,7 @@ export class Peer implements Outlet {
   readonly incarnation: number
   readonly address: number
   /** The route that leads to this incarnation alone. One array, so that runs of frames can be told by identity. */
-  readonly only: readonly Outlet[] = [this]
+  readonly only: readonly Peer[] = [this]
   readonly registrations = new Registrations()
   /** Routes of this peer's events, by head; valid for one version of the directory. */
   readonly routes = new Map<string, readonly Outlet[]>()

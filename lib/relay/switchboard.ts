@@ -1,9 +1,11 @@
 import { type Batch, flatten, MARKER, malformed, NO_ATTACHMENTS } from '../wire/batch.js'
 import {
   Address,
+  ASKING,
   ATTACHED,
   eventBody,
   eventName,
+  hasFlag,
   isWellFormed,
   Kind,
   readAddress,
@@ -11,11 +13,13 @@ import {
   readLength,
   sameEventHead,
 } from '../wire/frame.js'
+import { samePacketHead } from '../wire/packet.js'
 import { type Directory, Role } from './directory.js'
-import type { Outlet, Peer } from './peer.js'
+import { NOWHERE, type Outlet, Peer } from './peer.js'
 import { Place } from './place.js'
+import { Rooms } from './rooms.js'
 
-export const NOWHERE: readonly Outlet[] = []
+export { NOWHERE }
 
 /** More heads than this, and an application makes up names as it goes: the cache starts anew. */
 const MAX_CACHED_ROUTES = 1024
@@ -34,22 +38,31 @@ export interface TaskRelay {
 export class Switchboard {
   readonly #directory: Directory
   readonly #tasks: TaskRelay
+  readonly #rooms: Rooms
   readonly #onControl: (from: Peer, body: string) => void
 
-  constructor(directory: Directory, tasks: TaskRelay, onControl: (from: Peer, body: string) => void) {
+  constructor(
+    directory: Directory,
+    tasks: TaskRelay,
+    onControl: (from: Peer, body: string) => void,
+    rooms = new Rooms(() => {}),
+  ) {
     this.#directory = directory
     this.#tasks = tasks
+    this.#rooms = rooms
     this.#onControl = onControl
   }
 
   /** @throws {HubError} `ERR_HUB_PROTOCOL` when the batch is malformed; what stood before has been relayed */
   receive(from: Peer, batch: Batch): void {
     const { text, attachments } = batch
-    let runTo = NOWHERE
+    let runTo: readonly Outlet[] = NOWHERE
     let runStart = 0
     let runAttached = 0
     let attached = 0
     let lastEvent = -1
+    let lastPacket = -1
+    let packetsEnd = -1
     let at = MARKER.length
     try {
       while (at < text.length) {
@@ -88,6 +101,21 @@ export class Switchboard {
             to = NOWHERE
             lastEvent = -1
             break
+          case Kind.Packet:
+            if (hasFlag(text, at, ASKING)) to = this.#rooms.ask(from, text, at)
+            // As for events. No other frame stood between them, or rooms may have changed meanwhile.
+            else if (packetsEnd === at && samePacketHead(text, lastPacket, at)) to = runTo
+            else to = this.#rooms.route(from, text, at)
+            lastPacket = at
+            packetsEnd = at + length
+            lastEvent = -1
+            break
+          case Kind.Answer: {
+            const asker = this.#directory.entry(readAddress(text, at))
+            to = asker instanceof Peer ? asker.only : NOWHERE
+            lastEvent = -1
+            break
+          }
           default:
             throw malformed(at)
         }

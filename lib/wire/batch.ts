@@ -1,5 +1,5 @@
 import { HubError } from '../errors.js'
-import { ATTACHED, isWellFormed, Kind, readKind, readLength } from './frame.js'
+import { ASKING, ATTACHED, hasFlag, isWellFormed, KEPT, Kind, readKind, readLength } from './frame.js'
 
 /**
  * What a batch begins with. A control character first, so that no text that people write begins so; then the number of
@@ -79,7 +79,7 @@ export function withoutEvents(batch: Batch): { batch: Batch; dropped: number } {
   let dropped = 0
   readBatch(batch, (whole, at, length, attachment) => {
     const kind = readKind(whole, at)
-    if (kind === Kind.Event) {
+    if (kind === Kind.Event || (kind === Kind.Packet && !hasFlag(whole, at, ASKING | KEPT))) {
       dropped++
     } else if (kind === Kind.Sender) {
       // Written only before a frame that stays.

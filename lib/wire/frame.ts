@@ -12,6 +12,8 @@
  * Cancel           8 call (4)  12 body
  * Sender           8 incarnation (4)  12 id length (1)  13 id, role
  * Control          8 body: a JSON text
+ * Packet           8 call (4)  12 scope (1)  13 namespace length (4)  17 rooms length (4)  21 namespace, rooms, body
+ * Answer           8 call (4)  12 body
  * ```
  *
  * The address says whom an Event or Request is for, and whose call a Response, Failure, Refusal or Cancel is about. Who
@@ -33,6 +35,10 @@ export const Kind = {
   Sender: 7,
   /** Between a member and the hub itself. */
   Control: 8,
+  /** Of Socket.IO: for whoever holds sockets in its namespace or rooms. See `packet.ts`. */
+  Packet: 9,
+  /** To a Packet that asked for it. */
+  Answer: 10,
 } as const
 
 export const KIND_MASK = 0x0f
@@ -42,6 +48,12 @@ export const ATTACHED = 0x80
 export const VALIDATED = 0x40
 /** On a Failure: not what the handler threw, but a `HubError` that came about where it runs. */
 export const RAISED = 0x20
+/** On a Packet: its sender is told whom it went to, and expects their answers. */
+export const ASKING = 0x20
+/** On a Packet: not dropped where a slow link drops events. */
+export const KEPT = 0x40
+/** On an Answer: the last one of its sender. */
+export const DONE = 0x20
 
 /** Addresses that mean the same in every hub. Seats, roles and incarnations get the numbers from `FIRST_ADDRESS` on. */
 export const Address = { Hub: 0, Everybody: 1, Others: 2, Anybody: 3 } as const
@@ -59,6 +71,8 @@ export const HEADER_LENGTH = 8
 const EVENT_NAME = 9
 const REQUEST_NAME = 20
 const CALL_BODY = 12
+/** Where a Packet's namespace begins. */
+export const PACKET_NAMESPACE = 21
 
 export function uint32(value: number): string {
   return String.fromCharCode(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255)
@@ -146,7 +160,7 @@ export function requestHeader(
   )
 }
 
-/** Of Response, Failure, Refusal and Cancel. */
+/** Of Response, Failure, Refusal, Cancel and Answer. */
 export function callHeader(kind: number, address: number, call: number, bodyLength: number): string {
   const length = CALL_BODY + bodyLength
   return String.fromCharCode(
@@ -211,7 +225,7 @@ export function requestBody(text: string, at: number): number {
   return at + REQUEST_NAME + text.charCodeAt(at + 19)
 }
 
-/** Where the body begins in Response, Failure, Refusal and Cancel frames. */
+/** Where the body begins in Response, Failure, Refusal, Cancel and Answer frames. */
 export function callBody(at: number): number {
   return at + CALL_BODY
 }
@@ -244,7 +258,14 @@ export function isWellFormed(text: string, at: number, length: number): boolean 
     case Kind.Failure:
     case Kind.Refusal:
     case Kind.Cancel:
+    case Kind.Answer:
       return length >= CALL_BODY
+    case Kind.Packet: {
+      if (length < PACKET_NAMESPACE) return false
+      const namespace = readUint32(text, at + 13)
+      const rooms = readUint32(text, at + 17)
+      return namespace >= 0 && rooms >= 0 && PACKET_NAMESPACE + namespace + rooms <= length
+    }
     case Kind.Sender:
       return length >= 13 && 13 + text.charCodeAt(at + 12) <= length
     case Kind.Control:

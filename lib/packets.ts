@@ -1,0 +1,241 @@
+import type { ToHub, ToMember } from './relay/control.js'
+import type { Body } from './wire/codec.js'
+import { ASKING, ATTACHED, callBody, callHeader, KEPT, readCall, readLength } from './wire/frame.js'
+import {
+  answerKind,
+  packetBody,
+  packetHeader,
+  packetNamespace,
+  packetRooms,
+  readScope,
+  Scope,
+  writeRooms,
+} from './wire/packet.js'
+
+/** Whom a packet is for, the sender's own sockets and servers excepted. */
+export type Audience =
+  | { readonly scope: typeof Scope.Rooms; readonly rooms: readonly string[] }
+  | { readonly scope: typeof Scope.Sockets | typeof Scope.Servers; readonly rooms?: undefined }
+
+/** A packet from another member. */
+export interface ArrivedPacket extends Body {
+  /** The rooms that it is for; undefined when it is for the whole namespace. */
+  readonly rooms: readonly string[] | undefined
+  /** Answers it; `done` with the last answer, exactly once. Undefined when the packet asks for none. */
+  readonly answer: ((body: Body | undefined, done: boolean) => void) | undefined
+}
+
+/** What takes the packets of one namespace. It must not throw. */
+export type Receiver = (packet: ArrivedPacket) => void
+
+/** How packets leave. */
+export interface PacketLink {
+  write(start: string, rest: string, attachments?: readonly Uint8Array[]): void
+  tell(message: ToHub): void
+  /** Resolves when the hub has taken all that was sent before; rejects when it never will. */
+  sync(): Promise<void>
+  readonly closed: boolean
+}
+
+/** A question that others answer. Its hub knows whom it asked; who is gone answers no more. */
+class Inquiry {
+  /** Who has not yet sent its last answer; undefined until the hub has told whom it asked. */
+  #waiting: Set<number> | undefined
+  readonly onAnswer: (text: string, bytes: Uint8Array | undefined) => void
+  readonly onDone: () => void
+
+  constructor(onAnswer: Inquiry['onAnswer'], onDone: () => void) {
+    this.onAnswer = onAnswer
+    this.onDone = onDone
+  }
+
+  asked(addresses: readonly number[]): boolean {
+    this.#waiting = new Set(addresses)
+    return this.#waiting.size === 0
+  }
+
+  /** Whether that was the last one. */
+  lost(address: number): boolean {
+    return this.#waiting?.delete(address) === true && this.#waiting.size === 0
+  }
+
+  get missing(): number {
+    return this.#waiting?.size ?? 0
+  }
+}
+
+/** A question that was asked. */
+export interface Asked {
+  /** No longer waits. Returns how many have not answered. */
+  end(): number
+}
+
+interface Attached {
+  readonly receive: Receiver
+  servers: number
+  /** Resolves when the hub has told how many servers there are. */
+  readonly counted: Promise<void>
+  readonly onCounted: () => void
+}
+
+const NO_BODY: Body = { text: '', bytes: undefined }
+
+/** A member's half of the traffic of Socket.IO: packets between the servers of a namespace, and which rooms are here. */
+export class Packets {
+  readonly #link: PacketLink
+  readonly #attached = new Map<string, Attached>()
+  readonly #inquiries = new Map<number, Inquiry>()
+  #lastCall = 0
+  #settling: Promise<void> | undefined
+
+  constructor(link: PacketLink) {
+    this.#link = link
+  }
+
+  has(nsp: string): boolean {
+    return this.#attached.has(nsp)
+  }
+
+  /** This member has a server with that namespace. */
+  attach(nsp: string, receive: Receiver): void {
+    let onCounted = () => {}
+    const counted = new Promise<void>((resolve) => {
+      onCounted = resolve
+    })
+    this.#attached.set(nsp, { receive, servers: 1, counted, onCounted })
+    if (this.#link.closed) onCounted()
+    else this.#link.tell({ t: 'attach', nsp })
+  }
+
+  detach(nsp: string): void {
+    this.#attached.get(nsp)?.onCounted()
+    if (this.#attached.delete(nsp)) this.#link.tell({ t: 'detach', nsp })
+  }
+
+  /** How many members have a server with that namespace, this one included. */
+  async serverCount(nsp: string): Promise<number> {
+    const attached = this.#attached.get(nsp)
+    await attached?.counted
+    return attached?.servers ?? 1
+  }
+
+  /** Tells of rooms that came or went here, and of a socket that did. */
+  tellRooms(nsp: string, change: { sockets?: boolean; join?: readonly string[]; leave?: readonly string[] }): void {
+    this.#link.tell({ t: 'rooms', nsp, ...change })
+  }
+
+  /** Resolves when the hub has taken all that was sent in this turn. It asks once a turn, however many wait. */
+  settled(): Promise<void> {
+    this.#settling ??= Promise.resolve().then(() => {
+      this.#settling = undefined
+      // When the hub is closed there is nobody else to be seen by.
+      return this.#link.sync().catch(() => {})
+    })
+    return this.#settling
+  }
+
+  /** `kept`: also where a slow link drops events. */
+  publish(nsp: string, to: Audience, body: Body, kept = false): void {
+    this.#write(kept ? KEPT : 0, 0, nsp, to, body)
+  }
+
+  /** Has sockets of others join rooms: from now on these count as held there. The receivers then say `admitted`. */
+  admit(nsp: string, to: readonly string[] | undefined, rooms: readonly string[], body: string): void {
+    const header = packetHeader(KEPT, 0, to ? Scope.Rooms : Scope.Sockets, nsp, to ? writeRooms(to) : '', body.length)
+    this.#link.tell({ t: 'admit', nsp, to: to ?? null, rooms, frame: header + body })
+  }
+
+  /** Publishes, and expects answers. `onDone` is called when all have answered or are gone, never before this returns. */
+  ask(nsp: string, to: Audience, body: Body, onAnswer: Inquiry['onAnswer'], onDone: () => void): Asked {
+    const call = this.#nextCall()
+    const inquiry = new Inquiry(onAnswer, onDone)
+    if (this.#link.closed) {
+      queueMicrotask(onDone)
+    } else {
+      this.#inquiries.set(call, inquiry)
+      this.#write(ASKING, call, nsp, to, body)
+    }
+    return {
+      end: () => {
+        this.#inquiries.delete(call)
+        return inquiry.missing
+      },
+    }
+  }
+
+  // What comes
+
+  packet(text: string, at: number, length: number, bytes: Uint8Array | undefined, flags: number, from: number): void {
+    const answer =
+      flags & ASKING ? (body: Body | undefined, done: boolean) => this.#answer(from, call, body, done) : undefined
+    const call = readCall(text, at)
+    const attached = this.#attached.get(packetNamespace(text, at))
+    if (!attached) {
+      // It was detached a moment ago.
+      answer?.(undefined, true)
+      return
+    }
+    const rooms = readScope(text, at) === Scope.Rooms ? packetRooms(text, at) : undefined
+    attached.receive({ rooms, answer, text: text.substring(packetBody(text, at), at + length), bytes })
+  }
+
+  /** `done`: whether it is the sender's last. */
+  answered(text: string, at: number, bytes: Uint8Array | undefined, done: boolean, from: number): void {
+    const call = readCall(text, at)
+    const inquiry = this.#inquiries.get(call)
+    if (!inquiry) return
+    const start = callBody(at)
+    const end = at + readLength(text, at)
+    if (bytes || end > start) inquiry.onAnswer(text.substring(start, end), bytes)
+    if (done && inquiry.lost(from)) this.#done(call, inquiry)
+  }
+
+  asked({ call, to }: Extract<ToMember, { t: 'asked' }>): void {
+    const inquiry = this.#inquiries.get(call)
+    if (inquiry?.asked(to)) this.#done(call, inquiry)
+  }
+
+  gone(address: number): void {
+    for (const [call, inquiry] of this.#inquiries) if (inquiry.lost(address)) this.#done(call, inquiry)
+  }
+
+  counted({ nsp, count }: Extract<ToMember, { t: 'servers' }>): void {
+    const attached = this.#attached.get(nsp)
+    if (!attached) return
+    attached.servers = count
+    attached.onCounted()
+  }
+
+  /** The hub is gone: what was asked is done, with what there is. */
+  close(): void {
+    for (const [call, inquiry] of [...this.#inquiries]) this.#done(call, inquiry)
+    for (const attached of this.#attached.values()) {
+      attached.servers = 1
+      attached.onCounted()
+    }
+  }
+
+  #answer(address: number, call: number, body: Body | undefined, done: boolean): void {
+    const { text, bytes } = body ?? NO_BODY
+    const kind = bytes ? answerKind(done) | ATTACHED : answerKind(done)
+    if (!this.#link.closed) this.#link.write(callHeader(kind, address, call, text.length), text, bytes && [bytes])
+  }
+
+  #done(call: number, inquiry: Inquiry): void {
+    this.#inquiries.delete(call)
+    inquiry.onDone()
+  }
+
+  #write(flags: number, call: number, nsp: string, to: Audience, { text, bytes }: Body): void {
+    if (this.#link.closed) return
+    const rooms = to.rooms ? writeRooms(to.rooms) : ''
+    const header = packetHeader(bytes ? flags | ATTACHED : flags, call, to.scope, nsp, rooms, text.length)
+    this.#link.write(header, text, bytes && [bytes])
+  }
+
+  #nextCall(): number {
+    do this.#lastCall = this.#lastCall >= 0xffffffff ? 1 : this.#lastCall + 1
+    while (this.#inquiries.has(this.#lastCall))
+    return this.#lastCall
+  }
+}
