@@ -1,0 +1,275 @@
+import type { Namespace } from 'socket.io'
+import { surface } from '../emitter.js'
+import { HubError } from '../errors.js'
+import type { ArrivedPacket, Asked, Audience, Packets } from '../packets.js'
+import { Scope } from '../wire/packet.js'
+import { Acks } from './acks.js'
+import { listOf, Op, type ReadBody, readBody, readJson, readList, writeBody } from './body.js'
+import { type Details, detailsOf } from './details.js'
+import { matching } from './matching.js'
+import { Outlet } from './outlet.js'
+import { serverSideEmitted } from './private.js'
+import { LocalRooms } from './rooms.js'
+import type { AdapterClass, BroadcastOptions, Packet } from './types.js'
+
+/** How long to wait for other servers where the caller does not say, in milliseconds: as the official adapters do. */
+const TIMEOUT = 5000
+
+const SERVERS: Audience = { scope: Scope.Servers }
+
+/**
+ * The adapter of one namespace. What concerns the sockets of this process happens at once, as in memory, and so in the
+ * same order; then the others are told. `Base` is the in-memory adapter of the Socket.IO at hand.
+ */
+export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
+  return class HubAdapter extends Base {
+    readonly #name: string
+    readonly #rooms: LocalRooms
+    readonly #outlet: Outlet
+    readonly #acks = new Acks()
+
+    constructor(nsp: Namespace) {
+      super(nsp)
+      this.#name = nsp.name
+      this.#rooms = new LocalRooms(this, packets)
+      this.#outlet = new Outlet(this, (packet, opts) => super.broadcast(packet, opts))
+    }
+
+    override init(): void {
+      const nsp = this.nsp as Namespace
+      nsp.use((socket, next) => {
+        if (nsp.adapter === this) this.#rooms.expect(socket.id).then(() => next())
+        else next()
+      })
+      packets.attach(this.#name, (packet) => {
+        try {
+          this.#receive(packet)
+        } catch (error) {
+          surface(error)
+        }
+      })
+    }
+
+    override close(): void {
+      packets.detach(this.#name)
+    }
+
+    override serverCount(): Promise<number> {
+      return packets.serverCount(this.#name)
+    }
+
+    // Rooms
+
+    override addAll(id: string, rooms: Set<string>): Promise<void> | void {
+      return this.#rooms.adding(id, rooms, () => super.addAll(id, rooms))
+    }
+
+    override del(id: string, room: string): void {
+      this.#rooms.removing(room, () => super.del(id, room))
+    }
+
+    override delAll(id: string): void {
+      this.#rooms.removingAll(id, () => super.delAll(id))
+      this.#acks.gone(id)
+    }
+
+    // To sockets
+
+    override broadcast(packet: Packet, opts: BroadcastOptions): void {
+      const body = this.#outlet.broadcast(packet, opts)
+      if (body) packets.publish(this.#name, audience(opts), body)
+    }
+
+    /**
+     * Socket.IO counts the servers that have told how many clients they asked, and the clients that have answered. Only
+     * some servers are asked, and clients may go: so nobody is counted before all is known.
+     */
+    override broadcastWithAck(
+      packet: Packet,
+      opts: BroadcastOptions,
+      onClientCount: (count: number) => void,
+      onAck: (value: unknown) => void,
+    ): void {
+      let answers = 0
+      const onAnswer = (value: unknown) => {
+        answers++
+        onAck(value)
+      }
+      let endRemote: Asked | undefined
+      const body = isLocal(opts) ? undefined : writeBody(Op.AskEvent, opts, listOf(packet.data, 'a packet'))
+      let endLocal = () => {}
+      const local = new Promise<void>((resolve) => {
+        endLocal = this.#ask(packet, opts, onAnswer, resolve)
+      })
+      const remote = new Promise<void>((resolve) => {
+        if (!body) return resolve()
+        const onBody = (text: string, bytes: Uint8Array | undefined) => onAnswer(readList(text, bytes)[0])
+        endRemote = packets.ask(this.#name, audience(opts), body, onBody, resolve)
+      })
+      const timer = setTimeout(() => {
+        endLocal()
+        endRemote?.end()
+      }, opts.flags?.timeout)
+      Promise.all([this.serverCount(), local, remote]).then(([servers]) => {
+        clearTimeout(timer)
+        for (let others = servers - 1; others > 0; others--) onClientCount(0)
+        onClientCount(answers)
+      })
+    }
+
+    override addSockets(opts: BroadcastOptions, rooms: string[]): void {
+      super.addSockets(opts, rooms)
+      if (isLocal(opts)) return
+      const { text } = writeBody(Op.Join, opts, { text: JSON.stringify(rooms), bytes: undefined })
+      packets.admit(this.#name, audience(opts).rooms, rooms.map(String), text)
+    }
+
+    override delSockets(opts: BroadcastOptions, rooms: string[]): void {
+      super.delSockets(opts, rooms)
+      this.#tell(Op.Leave, opts, rooms)
+    }
+
+    override disconnectSockets(opts: BroadcastOptions, close: boolean): void {
+      super.disconnectSockets(opts, close)
+      this.#tell(Op.Disconnect, opts, close)
+    }
+
+    // From sockets
+
+    // Socket.IO types it as `any`: sockets that are here, and what makes remote ones of those that are not.
+    override async fetchSockets(opts: BroadcastOptions): Promise<unknown[]> {
+      const found: unknown[] = matching(this, opts)
+      if (isLocal(opts)) return found
+      const body = writeBody(Op.Fetch, opts, { text: '', bytes: undefined })
+      const onBody = (text: string, bytes: Uint8Array | undefined) => {
+        found.push(...(readList(text, bytes) as Details[]))
+      }
+      const timeout = opts.flags?.timeout ?? TIMEOUT
+      await this.#asked('fetchSockets()', audience(opts), body, onBody, timeout)
+      return found
+    }
+
+    override async sockets(rooms: Set<string>): Promise<Set<string>> {
+      return new Set(((await this.fetchSockets({ rooms })) as Details[]).map(({ id }) => id))
+    }
+
+    override async serverSideEmit(packet: unknown[]): Promise<void> {
+      const ack = packet.at(-1)
+      if (typeof ack !== 'function') {
+        packets.publish(this.#name, SERVERS, writeBody(Op.Server, undefined, listOf(packet, 'serverSideEmit()')))
+        return
+      }
+      const body = writeBody(Op.Server, undefined, listOf(packet.slice(0, -1), 'serverSideEmit()'))
+      const responses: unknown[] = []
+      const onBody = (text: string, bytes: Uint8Array | undefined) => responses.push(readList(text, bytes)[0])
+      let failure: unknown = null
+      try {
+        await this.#asked('serverSideEmit()', SERVERS, body, onBody, TIMEOUT)
+      } catch (error) {
+        failure = error
+      }
+      ack(failure, responses)
+    }
+
+    // Within
+
+    #tell(op: string, opts: BroadcastOptions, payload: unknown): void {
+      if (isLocal(opts)) return
+      const body = writeBody(op, opts, { text: JSON.stringify(payload), bytes: undefined })
+      packets.publish(this.#name, audience(opts), body, true)
+    }
+
+    /** Resolves when all who were asked have answered or are gone. Rejects when time is up. */
+    #asked(
+      what: string,
+      to: Audience,
+      body: { text: string; bytes: Uint8Array | undefined },
+      onBody: (text: string, bytes: Uint8Array | undefined) => void,
+      timeout: number,
+    ): Promise<void> {
+      return new Promise((resolve, reject) => {
+        const onDone = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+        const asked = packets.ask(this.#name, to, body, onBody, onDone)
+        const timer = setTimeout(() => {
+          const missing = asked.end()
+          const message = `${what}: timeout reached, ${missing} of the servers asked did not answer in ${timeout} ms.`
+          reject(new HubError('ERR_HUB_TIMEOUT', message))
+        }, timeout)
+      })
+    }
+
+    /** Broadcasts to the sockets here, and collects their acknowledgements. Returns what ends the waiting. */
+    #ask(packet: Packet, opts: BroadcastOptions, onAnswer: (value: unknown) => void, onDone: () => void): () => void {
+      const sockets = matching(this, opts)
+      const ignore = () => {}
+      super.broadcastWithAck(packet, opts, ignore, ignore)
+      return this.#acks.expect(packet.id ?? -1, sockets, onAnswer, onDone)
+    }
+
+    #receive(packet: ArrivedPacket): void {
+      const { answer } = packet
+      const body = readBody(packet, packet.rooms)
+      const { op, opts, text, bytes } = body
+      switch (op) {
+        case Op.Text:
+          this.#outlet.writeText(text, opts)
+          break
+        case Op.Event:
+          this.#outlet.writeEvent(readList(text, bytes), opts)
+          break
+        case Op.AskEvent:
+          this.#answerWithAcks(body, answer ?? (() => {}))
+          break
+        case Op.Join: {
+          const rooms = readJson(text) as string[]
+          super.addSockets(opts, rooms)
+          this.#rooms.admitted(rooms)
+          break
+        }
+        case Op.Leave:
+          super.delSockets(opts, readJson(text) as string[])
+          break
+        case Op.Disconnect:
+          super.disconnectSockets(opts, readJson(text) as boolean)
+          break
+        case Op.Fetch:
+          answer?.(detailsOf(matching(this, opts)), true)
+          break
+        case Op.Server: {
+          const args = readList(text, bytes)
+          let open = true
+          const respond = (value: unknown) => {
+            if (open) answer?.(listOf([value], 'an acknowledgement'), true)
+            open = false
+          }
+          serverSideEmitted(this.nsp, answer ? [...args, respond] : args)
+          break
+        }
+      }
+    }
+
+    #answerWithAcks({ opts, text, bytes }: ReadBody, answer: NonNullable<ArrivedPacket['answer']>): void {
+      const packet: Packet = { type: 2, data: readList(text, bytes) }
+      const onAnswer = (value: unknown) => answer(listOf([value], 'an acknowledgement'), false)
+      const onDone = () => {
+        clearTimeout(timer)
+        answer(undefined, true)
+      }
+      const timer = setTimeout(() => end(), opts.flags?.timeout)
+      const end = this.#ask(packet, opts, onAnswer, onDone)
+    }
+  }
+}
+
+function isLocal({ flags }: BroadcastOptions): boolean {
+  return flags?.local === true
+}
+
+function audience({ rooms }: BroadcastOptions): Audience {
+  if (rooms.size === 0) return { scope: Scope.Sockets }
+  // What is no string goes by its name; the body has what it really is.
+  return { scope: Scope.Rooms, rooms: Array.from(rooms, String) }
+}

@@ -1,0 +1,38 @@
+import type { Namespace } from 'socket.io'
+import { invalid } from '../errors.js'
+import { memberOf } from '../internal.js'
+import { hubAdapter } from './adapter.js'
+import { adapterClass } from './private.js'
+import { nameSessions } from './sessions.js'
+import type { AnyServer } from './types.js'
+
+/**
+ * Makes a Socket.IO server one of many: rooms, broadcasts, acknowledgements, `fetchSockets()` and `serverSideEmit()`
+ * reach the sockets of all members of the hub, in all namespaces. And it names sessions after this worker, so that the
+ * requests of a client find their way back to it.
+ *
+ * It works in a worker, also in one without an HTTP server, and in the primary: `attachSocketIo(new Server(), hub)` is
+ * all that it takes to emit from there. Call it before clients connect.
+ * @throws {HubError} `ERR_INVALID_ARG_VALUE` when one of them is not what it should be, or when another server of this
+ * process is attached already
+ */
+export function attachSocketIo<Server extends AnyServer>(io: Server, hub: object): Server {
+  const member = memberOf(hub, 'attachSocketIo()')
+  // Duck typing: another copy of socket.io is as good.
+  if (typeof io?.adapter !== 'function' || typeof io.of !== 'function') {
+    throw invalid('attachSocketIo(): give a Server of socket.io first, then the hub.')
+  }
+  if (member.packets.has('/')) {
+    throw invalid(
+      'attachSocketIo(): a Socket.IO server of this process is attached already. Use that one, or close it first.',
+    )
+  }
+  if (io.sockets.sockets.size > 0) {
+    throw invalid('attachSocketIo(): clients are connected already. Call it before the server listens.')
+  }
+  const HubAdapter = hubAdapter(adapterClass(io), member.packets)
+  // Socket.IO types the class by its whole in-memory adapter; it calls it with a namespace.
+  io.adapter(HubAdapter as unknown as (nsp: Namespace) => Namespace['adapter'])
+  nameSessions(io, member)
+  return io
+}

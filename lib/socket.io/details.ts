@@ -1,0 +1,39 @@
+import type { Socket } from 'socket.io'
+import type { Body } from '../wire/codec.js'
+import { listOf } from './body.js'
+
+/** What others are told of a socket: what Socket.IO makes a `RemoteSocket` of. */
+export interface Details {
+  id: string
+  handshake: unknown
+  rooms: string[]
+  data: unknown
+}
+
+/** Of these sockets, as the payload of an answer. It never throws: what cannot travel stays behind. */
+export function detailsOf(sockets: readonly Socket[]): Body {
+  const details = sockets.map(describe)
+  try {
+    return listOf(details, 'the data of a socket')
+  } catch {
+    return listOf(details.map(asJson), 'the data of a socket')
+  }
+}
+
+function describe(socket: Socket): Details {
+  // express-session puts its store there, with all that hangs on it.
+  const { sessionStore: _, ...handshake } = socket.handshake as Socket['handshake'] & { sessionStore?: unknown }
+  return { id: socket.id, handshake, rooms: [...socket.rooms], data: socket.data }
+}
+
+/** One socket's data that cannot be cloned must not hide the others. */
+function asJson(details: Details): Details {
+  try {
+    return JSON.parse(JSON.stringify(details)) as Details
+  } catch (error) {
+    process.emitWarning(`Hubwire: the data of socket ${details.id} cannot be sent: ${(error as Error).message}`, {
+      code: 'ERR_HUB_PAYLOAD',
+    })
+    return { id: details.id, handshake: {}, rooms: details.rooms, data: {} }
+  }
+}

@@ -1,0 +1,1 @@
+export { attachSocketIo } from './attach.js'

@@ -1,0 +1,128 @@
+import { EventEmitter } from 'node:events'
+import type { Namespace, Socket } from 'socket.io'
+import type { Adapter, AdapterClass, AnyServer, BroadcastOptions, Packet } from './types.js'
+
+/**
+ * All that reaches into what Socket.IO keeps to itself, in one place. Checked against socket.io 4.7.0 to 4.8.4 and
+ * socket.io-adapter 2.5.2 to 2.5.8. What is not found warns once, and the public way is taken: slower, not wrong.
+ */
+
+/** What engine.io takes beside a packet. */
+interface PacketOptions {
+  preEncoded: true
+  volatile: boolean | undefined
+  compress: boolean | undefined
+  wsPreEncodedFrame?: unknown
+}
+
+interface InnerSocket {
+  readonly acks: Map<number, (value: unknown) => void>
+  notifyOutgoingListeners?(packet: Packet): void
+  readonly client: { writeToEngine(packets: Encoded, options: PacketOptions): void }
+}
+
+interface InnerAdapter {
+  _encode?(packet: unknown, options: PacketOptions): Encoded
+}
+
+/** An encoded packet: a text, and its binary parts. */
+export type Encoded = readonly (string | Uint8Array)[]
+
+const warned = new Set<string>()
+
+function missing(what: string): void {
+  if (warned.has(what)) return
+  warned.add(what)
+  process.emitWarning(
+    `Hubwire: this version of socket.io has no ${what}. Packets take a slower way. Update hubwire, or install ` +
+      'socket.io 4.8.',
+    { code: 'ERR_HUB_SOCKET_IO' },
+  )
+}
+
+// Casts below: these members are declared private, or not at all.
+
+/** Undefined where what it returned cannot be written as it is. */
+export function encode(nsp: Namespace, packet: Packet): Encoded | undefined {
+  const { encoder } = nsp.server
+  if (typeof encoder?.encode === 'function') return encoder.encode(packet as never) as Encoded
+  missing('server.encoder')
+  return undefined
+}
+
+/** Whether packets are texts of Socket.IO's own protocol, which every server without a parser of its own can write. */
+export function hasDefaultParser(nsp: Namespace): boolean {
+  const { _opts: options } = nsp.server
+  return options !== undefined && options.parser === undefined
+}
+
+/** Whether connection state recovery is on, and for how long a session is kept, in milliseconds. */
+export function recoveryTime(server: AnyServer): number | undefined {
+  return server._opts?.connectionStateRecovery?.maxDisconnectionDuration
+}
+
+/**
+ * What is written to each of the sockets beside the packet. One text is framed for WebSocket once instead of for each
+ * client, as the in-memory adapter does.
+ */
+export function packetOptions(adapter: Adapter, encoded: Encoded, flags: BroadcastOptions['flags']): PacketOptions {
+  const options: PacketOptions = { preEncoded: true, volatile: flags?.volatile, compress: flags?.compress }
+  if (encoded.length > 1 || typeof encoded[0] !== 'string') return options
+  const frame = (Object.getPrototypeOf(adapter) as InnerAdapter)._encode
+  if (typeof frame === 'function') frame.call({ encoder: { encode: () => encoded } } as never, undefined, options)
+  else missing('adapter._encode')
+  return options
+}
+
+/** Writes an encoded packet to a socket. False when it cannot be written so. */
+export function write(socket: Socket, encoded: Encoded, options: PacketOptions, packet: () => Packet): boolean {
+  const inner = socket as unknown as InnerSocket
+  if (typeof inner.client?.writeToEngine !== 'function') {
+    missing('client.writeToEngine')
+    return false
+  }
+  // The packet is decoded only for those who listen.
+  if (socket.listenersAnyOutgoing().length > 0) inner.notifyOutgoingListeners?.(packet())
+  inner.client.writeToEngine(encoded, options)
+  return true
+}
+
+/** Calls back when the socket acknowledges that packet. */
+export function expectAck(socket: Socket, id: number, callback: (value: unknown) => void): void {
+  ;(socket as unknown as InnerSocket).acks?.set(id, callback)
+}
+
+export function forgetAck(socket: Socket, id: number): void {
+  ;(socket as unknown as InnerSocket).acks?.delete(id)
+}
+
+/** Calls the listeners of another server's `serverSideEmit`. */
+export function serverSideEmitted(nsp: Namespace, args: unknown[]): void {
+  if (typeof nsp._onServerSideEmit === 'function') nsp._onServerSideEmit(args as [string, ...unknown[]])
+  else missing('namespace._onServerSideEmit')
+}
+
+/**
+ * The in-memory adapter that this very Socket.IO uses, with its memory for recovery where that is on. It is found by
+ * what the server has, because socket.io does not export it; not by its name, which bundlers change.
+ */
+export function adapterClass(io: AnyServer): AdapterClass {
+  let above: object | undefined
+  let found = Object.getPrototypeOf(io.sockets.adapter)
+  for (let next = found; next && next !== EventEmitter.prototype; next = Object.getPrototypeOf(next)) {
+    above = found === next ? undefined : found
+    found = next
+  }
+  if (typeof found?.addAll !== 'function' || typeof found.broadcastWithAck !== 'function') {
+    throw new TypeError(
+      'attachSocketIo(): socket.io has no in-memory adapter to build on. Install socket.io 4.7 or 4.8.',
+    )
+  }
+  const remembers = recoveryTime(io) !== undefined && above !== undefined && Object.hasOwn(above, 'persistSession')
+  return (remembers ? above : found).constructor as AdapterClass
+}
+
+/** Whether the adapter keeps what it sends, for clients that come back. */
+export function remembers(adapter: Adapter): boolean {
+  return 'packets' in adapter && Array.isArray(adapter.packets)
+}

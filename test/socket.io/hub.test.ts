@@ -1,0 +1,230 @@
+import { HubError, type PrimaryHub } from 'hubwire'
+import { attachSocketIo } from 'hubwire/socket.io'
+import { Server } from 'socket.io'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { addressOf } from '#lib/http/session-id.js'
+import { type App, type Client, Servers, sleep, startPrimary, until } from './servers.js'
+
+let hub: PrimaryHub<App>
+let servers: Servers
+/** The primary's, without an HTTP server. */
+const io = new Server()
+
+test.before(async () => {
+  hub = await startPrimary()
+  servers = await Servers.start(hub, 'hubwire', 3)
+  attachSocketIo(io, hub)
+})
+test.after.each(async () => {
+  servers.closeClients()
+  for (const nsp of ['/', '/chat']) await servers.idle(nsp)
+})
+test.after(() => hub.close())
+
+const packets = (server: number) => servers.run(server, ({ state }) => state.packets as number)
+
+test('packets go to workers that hold the room, or any socket of the namespace, and to no others', async () => {
+  const [a, b] = await Promise.all([servers.connect(0), servers.connect(1)])
+  await a.join('r')
+  const before = await Promise.all([packets(0), packets(1), packets(2)])
+  for (let i = 0; i < 100; i++) io.to('r').emit('room', i)
+  await until(() => a.received.length === 100)
+  io.emit('all')
+  io.of('/chat').emit('nobody')
+  io.to(['nobody', 'else']).emit('nobody')
+  await until(() => a.received.length === 101 && b.received.length === 1)
+  await sleep(50)
+  const after = await Promise.all([packets(0), packets(1), packets(2)])
+  assert.equal(
+    after.map((count, i) => count - (before[i] as number)),
+    [101, 1, 0],
+  )
+
+  await a.socket.emitWithAck('leave', 'r')
+  io.to('r').emit('late')
+  a.socket.disconnect()
+  b.socket.disconnect()
+  await servers.idle('/')
+  await hub.to(servers.id(0)).request('port')
+  io.emit('later')
+  await sleep(50)
+  assert.equal(await Promise.all([packets(0), packets(1), packets(2)]), after)
+})
+
+test('a join that has returned is seen by what is sent later, by way of whomever', async () => {
+  // The word that somebody has joined takes another way than the hub's: by TCP, from client to client.
+  const joiners = await Promise.all([servers.connect(1), servers.connect(2)])
+  const speaker = await servers.connect(0)
+  const arrived = new Map<number, () => void>()
+  for (const { socket } of joiners) socket.on('said', (n: number) => arrived.get(n)?.())
+  let next = 0
+  const lane = async (name: number) => {
+    while (next < 4000) {
+      const n = next++
+      const joiner = joiners[n % 2] as Client
+      // Some rooms come and go again and again, so that leaves and joins follow each other closely.
+      const room = n % 3 === 0 ? `again-${name}` : `room-${n}`
+      await joiner.join(room)
+      speaker.socket.emit('say', room, n)
+      await new Promise<void>((resolve, reject) => {
+        const timer = setTimeout(() => reject(new Error(`round ${n}: ${room} was not heard`)), 3000)
+        arrived.set(n, () => {
+          clearTimeout(timer)
+          resolve()
+        })
+      })
+      arrived.delete(n)
+      await joiner.socket.emitWithAck('leave', room)
+    }
+  }
+  await Promise.all([1, 2, 3, 4, 5, 6].map(lane))
+})
+
+test('a client that is connected is found by its id at once, from another worker', async () => {
+  const speaker = await servers.connect(0)
+  for (let i = 0; i < 100; i++) {
+    const client = await servers.connect(1 + (i % 2))
+    speaker.socket.emit('say', client.socket.id, i)
+    await until(() => client.received.length === 1)
+    client.socket.disconnect()
+  }
+})
+
+test('the primary emits, asks and manages, without an HTTP server', async () => {
+  const [a, b] = await Promise.all([servers.connect(0), servers.connect(1, '/', 'polling')])
+  for (const { socket } of [a, b]) socket.on('ask', (done) => done(socket.id))
+  assert.equal((await io.timeout(1000).emitWithAck('ask')).sort(), [a.socket.id, b.socket.id].sort())
+  io.in(a.socket.id as string).socketsJoin('vip')
+  io.to('vip').emit('vip', Buffer.from([1]))
+  await until(() => a.events.includes('vip'))
+  assert.equal(
+    (await io.in('vip').fetchSockets()).map(({ id }) => id),
+    [a.socket.id],
+  )
+  assert.equal([...(await io.in('vip').allSockets())], [a.socket.id])
+  assert.is(await io.of('/').adapter.serverCount(), 4)
+  io.disconnectSockets()
+  await until(() => !a.socket.connected && !b.socket.connected)
+  assert.is(b.events.includes('vip'), false)
+})
+
+test('a worker without an HTTP server emits and asks', async () => {
+  const mailer = await Servers.start(hub, 'hubwire', 1, { PORT: 'none' }, 'mailer')
+  const client = await servers.connect(1, '/chat')
+  client.socket.on('ask', (done) => done('yes'))
+  await mailer.run(0, ({ io }) => io.of('/chat').emit('mail', 7) && undefined)
+  await until(() => client.received.length === 1)
+  assert.equal(await mailer.run(0, ({ io }) => io.of('/chat').timeout(1000).emitWithAck('ask')), ['yes'])
+  assert.equal(client.received[0], ['mail', 7])
+  await hub.stop(mailer.id(0))
+  await until(async () => (await io.of('/').adapter.serverCount()) === 4)
+})
+
+test('when a worker dies, what waits for it settles at once with what there is', async () => {
+  const [a, b, c] = await Promise.all([0, 1, 2].map((server) => servers.connect(server)))
+  await c?.join('doomed')
+  for (const client of [a, b, c]) client?.socket.on('ask', (done) => done(client.socket.id))
+  for (const server of [0, 1, 2]) {
+    await servers.run(server, ({ io }) => io.on('state', (done: (value: string) => void) => done('well')) && undefined)
+  }
+  const pid = hub.members.find(({ id }) => id === servers.id(2))?.pid as number
+  process.kill(pid, 'SIGSTOP')
+  const begun = performance.now()
+  let settled = 0
+  const note = <T>(promise: Promise<T>) => promise.finally(() => settled++)
+  const fetched = note(servers.run(0, async ({ io }) => (await io.fetchSockets()).map(({ id }) => id)))
+  const answers = note(servers.run(0, ({ io }) => io.timeout(20_000).emitWithAck('ask')))
+  const states = note(servers.run(0, ({ io }) => io.serverSideEmitWithAck('state')))
+  // The primary is a server, too, and has nobody who answers for it.
+  io.on('state', (done: (value: string) => void) => done('primary'))
+  await sleep(200)
+  assert.is(settled, 0, 'they wait for the one that does not answer')
+  process.kill(pid, 'SIGKILL')
+  assert.equal((await fetched).sort(), [a?.socket.id, b?.socket.id].sort())
+  assert.equal((await answers).sort(), [a?.socket.id, b?.socket.id].sort())
+  assert.equal((await states).sort(), ['primary', 'well'])
+  assert.ok(performance.now() - begun < 2500, 'long before any timeout')
+
+  // Its rooms went with it, and it comes back without them.
+  assert.equal(await io.in('doomed').fetchSockets(), [])
+  await until(async () => (await io.of('/').adapter.serverCount()) === 4)
+  await until(() => hub.members.find(({ id }) => id === servers.id(2))?.state === 'ready')
+  io.removeAllListeners('state')
+  servers.forget()
+  const again = await servers.connect(2)
+  io.to('doomed').emit('old')
+  io.emit('new')
+  await until(() => again.received.length > 0)
+  assert.equal(again.events, ['new'])
+})
+
+test('session ids name the incarnation, in whichever order server and adapter are attached', async () => {
+  const late = await Servers.start(hub, 'hubwire', 1, { ORDER: 'server first' }, 'late')
+  const addresses: (number | undefined)[] = []
+  for (const client of [await servers.connect(0), await servers.connect(0, '/', 'polling'), await late.connect(0)]) {
+    addresses.push(addressOf(client.socket.io.engine.id as string))
+  }
+  assert.type(addresses[0], 'number')
+  assert.is(addresses[0], addresses[1])
+  assert.type(addresses[2], 'number')
+  assert.is.not(addresses[0], addresses[2])
+  late.closeClients()
+  await hub.stop(late.id(0))
+})
+
+test('a parser of its own: packets of servers with and without it arrive', async () => {
+  const odd = await Servers.start(hub, 'hubwire', 2, { PARSER: 'backwards' }, 'odd')
+  const { parser } = await import('./parsers.js')
+  const options = { parser: parser as never }
+  const clients = await Promise.all([0, 1].map((server) => odd.connect(server, '/chat', 'websocket', options)))
+  for (const { socket } of clients) socket.on('ask', (n, done) => done(n + 1))
+  await odd.run(0, ({ io }) => io.of('/chat').emit('odd', { a: [1] }) && undefined)
+  io.of('/chat').emit('plain', { b: [2] })
+  for (const { received } of clients) {
+    await until(() => received.length === 2)
+    assert.equal(received.toSorted(), [
+      ['odd', { a: [1] }],
+      ['plain', { b: [2] }],
+    ])
+  }
+  assert.equal(await odd.run(1, ({ io }) => io.of('/chat').timeout(1000).emitWithAck('ask', 1)), [2, 2])
+  odd.closeClients()
+  await Promise.all(odd.ids.map((id) => hub.stop(id)))
+})
+
+test("one socket's data that cannot travel does not hide the others", async () => {
+  const [a, b] = await Promise.all([servers.connect(0), servers.connect(0)])
+  await servers.run(
+    0,
+    ({ io }, id) => {
+      const socket = io.sockets.sockets.get(id)
+      if (socket) socket.data = { call: () => {}, name: 'ann' }
+    },
+    a.socket.id as string,
+  )
+  const found = new Map((await io.fetchSockets()).map(({ id, data }) => [id, data]))
+  assert.equal(found.get(a.socket.id as string), { name: 'ann' })
+  assert.equal(found.get(b.socket.id as string), {})
+})
+
+test('misuse is refused', () => {
+  const misuse = (attempt: () => unknown, words: RegExp) =>
+    assert.throws(attempt, (error: unknown) => error instanceof HubError && words.test(error.message))
+  misuse(() => attachSocketIo(new Server(), hub), /attached already/)
+  misuse(() => attachSocketIo(new Server(), {}), /startHub\(\) or joinHub\(\)/)
+  misuse(() => attachSocketIo({} as Server, hub), /Server of socket.io/)
+})
+
+test('once the hub is closed, a server goes on alone', async () => {
+  await hub.close()
+  io.emit('nobody')
+  assert.equal(await io.fetchSockets(), [])
+  assert.equal(await io.timeout(100).emitWithAck('nobody'), [])
+  assert.is(await io.of('/').adapter.serverCount(), 1)
+  await io.of('/').adapter.addAll('id', new Set(['r']))
+  // It has nobody to stop any more.
+  servers = { closeClients() {}, idle: async () => {} } as unknown as Servers
+})
+
+test.run()
