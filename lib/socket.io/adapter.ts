@@ -9,8 +9,9 @@ import { type Details, detailsOf } from './details.js'
 import { matching } from './matching.js'
 import { Outlet } from './outlet.js'
 import { serverSideEmitted } from './private.js'
+import { Recovery } from './recovery.js'
 import { LocalRooms } from './rooms.js'
-import type { AdapterClass, BroadcastOptions, Packet } from './types.js'
+import type { Adapter, AdapterClass, BroadcastOptions, Packet } from './types.js'
 
 /** How long to wait for other servers where the caller does not say, in milliseconds: as the official adapters do. */
 const TIMEOUT = 5000
@@ -27,11 +28,13 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
     readonly #rooms: LocalRooms
     readonly #outlet: Outlet
     readonly #acks = new Acks()
+    readonly #recovery: Recovery
 
     constructor(nsp: Namespace) {
       super(nsp)
       this.#name = nsp.name
       this.#rooms = new LocalRooms(this, packets)
+      this.#recovery = new Recovery(this, packets)
       this.#outlet = new Outlet(this, (packet, opts) => super.broadcast(packet, opts))
     }
 
@@ -51,6 +54,7 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
     }
 
     override close(): void {
+      this.#recovery.close()
       packets.detach(this.#name)
     }
 
@@ -71,6 +75,20 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
     override delAll(id: string): void {
       this.#rooms.removingAll(id, () => super.delAll(id))
       this.#acks.gone(id)
+    }
+
+    // Sessions of clients that are away
+
+    override persistSession(session: Parameters<Adapter['persistSession']>[0]): void {
+      super.persistSession(session)
+      this.#recovery.retain(session.pid, session.rooms)
+    }
+
+    override async restoreSession(pid: string, offset: string): ReturnType<Adapter['restoreSession']> {
+      const session = await super.restoreSession(pid, offset)
+      // Socket.IO makes the socket, which joins its rooms, when this has resolved.
+      setImmediate(() => this.#recovery.release(pid))
+      return session
     }
 
     // To sockets
