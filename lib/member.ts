@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { checkName, HubEmitter, LOCAL_EVENTS, surface } from './emitter.js'
 import { HubError, invalid } from './errors.js'
 import { parseTarget, Recipients } from './recipients.js'
-import { PROTOCOL, readSettings, type Settings, type ToHub, type ToMember } from './relay/control.js'
+import { type HttpToMember, PROTOCOL, readSettings, type Settings, type ToHub, type ToMember } from './relay/control.js'
 import { Roster } from './roster.js'
 import { isThenable, type Validator } from './schema.js'
 import { type Messenger, Scope } from './scope.js'
@@ -19,6 +19,7 @@ import {
   ATTACHED,
   callBody,
   callFrame,
+  controlBody,
   controlFrame,
   eventBody,
   eventHead,
@@ -35,8 +36,9 @@ import {
   sameEventHead,
   VALIDATED,
 } from './wire/frame.js'
+import { HandleLane, type Parcel } from './wire/handle-lane.js'
 import { Link } from './wire/link.js'
-import type { Transport } from './wire/transport.js'
+import type { Handle, Transport } from './wire/transport.js'
 
 /** Until the hub's welcome tells. */
 const DEFAULT_SETTINGS: Settings = {
@@ -56,12 +58,24 @@ export interface MemberOptions {
   onStop(): void
 }
 
+/** What a room beside the messages is given of what comes from the hub. */
+export interface HttpRoom {
+  /** The handle, if there is one, is the room's from now on. */
+  receive(message: HttpToMember, handle: Handle | undefined, bytes: Uint8Array | undefined): void
+  /** Resolves when no request is in progress any more, or half of `within` milliseconds is over. */
+  drain(within: number): Promise<void>
+}
+
 /**
  * The messaging API that primary and workers share. Everything that it sends goes to the hub, and everything comes from
  * there, what it sends to itself included: so the order between two members is the order of one channel.
  */
 export class Member extends HubEmitter implements Messenger {
   readonly lifecycle = new EventEmitter()
+  /** Handles towards the hub. */
+  readonly handles: HandleLane
+  /** What comes for `lib/http` goes there. */
+  http: HttpRoom | undefined
   readonly #link: Link
   readonly #validator: Validator
   readonly #roster = new Roster()
@@ -94,6 +108,13 @@ export class Member extends HubEmitter implements Messenger {
     this.#link = new Link(transport, {
       highWaterMark: DEFAULT_SETTINGS.highWaterMark,
       onBroken: (error) => this.finish(error),
+    })
+    this.handles = new HandleLane<Parcel>(transport, {
+      taken: () => {},
+      // Without a hub nobody else can take them.
+      failed: (parcels) => {
+        for (const { handle } of parcels) handle.close()
+      },
     })
     const onRefusedPayload = () => {
       this.#refusedPayloads++
@@ -174,13 +195,13 @@ export class Member extends HubEmitter implements Messenger {
     }
     this.#assertOpen(attempt)
     this.#handlers.add(task, handler)
-    this.#tell({ t: 'handle', name: task, concurrency: concurrency === Number.POSITIVE_INFINITY ? null : concurrency })
+    this.tell({ t: 'handle', name: task, concurrency: concurrency === Number.POSITIVE_INFINITY ? null : concurrency })
     let served = true
     return () => {
       if (!served) return
       served = false
       const forget = this.#handlers.retire(task)
-      this.#tell({ t: 'unhandle', name: task })
+      this.tell({ t: 'unhandle', name: task })
       // What the hub sent before it hears of this is still done: nobody else would be asked to.
       this.sync().then(forget, forget)
     }
@@ -199,7 +220,7 @@ export class Member extends HubEmitter implements Messenger {
     this.#assertOpen('hub.ready()')
     if (this.#state !== 'joined') return
     this.#state = 'ready'
-    this.#tell({ t: 'ready' })
+    this.tell({ t: 'ready' })
   }
 
   stats(): HubStats {
@@ -234,7 +255,7 @@ export class Member extends HubEmitter implements Messenger {
     return new Promise((resolve, reject) => {
       this.#onWelcome = resolve
       this.#onRefused = reject
-      this.#tell({ t: 'hello', protocol: PROTOCOL, version: VERSION })
+      this.tell({ t: 'hello', protocol: PROTOCOL, version: VERSION })
     })
   }
 
@@ -248,12 +269,13 @@ export class Member extends HubEmitter implements Messenger {
     if (this.#state === 'closed') return Promise.resolve()
     return new Promise((resolve) => {
       this.#onLeft = resolve
-      this.#tell({ t: 'leave' })
+      this.tell({ t: 'leave' })
     })
   }
 
   /** Resolves when the running tasks are answered and all is sent; it does not wait longer for tasks than `within` ms. */
   async drain(within = this.#settings.gracePeriod): Promise<void> {
+    const requests = this.http?.drain(within)
     let timer: NodeJS.Timeout | undefined
     const patience = new Promise<void>((resolve) => {
       timer = after(within, () => {
@@ -262,6 +284,7 @@ export class Member extends HubEmitter implements Messenger {
       })
     })
     await Promise.race([this.#handlers.idle(), patience])
+    await requests
     clearTimeout(timer)
     await this.#link.idle()
   }
@@ -281,7 +304,7 @@ export class Member extends HubEmitter implements Messenger {
   }
 
   /** @throws {HubError} `ERR_HUB_PROTOCOL` when the batch is malformed */
-  receive(batch: Batch): void {
+  receive(batch: Batch, handle?: Handle): void {
     let sender: Sender | undefined
     let senderAddress = 0
     let lastEvent = -1
@@ -323,7 +346,7 @@ export class Member extends HubEmitter implements Messenger {
           senderAddress = readAddress(text, at)
           break
         default:
-          this.#receiveControl(JSON.parse(text.substring(at + 8, at + length)) as ToMember)
+          this.#receiveControl(JSON.parse(controlBody(text, at, length)) as ToMember, handle, bytes)
       }
     })
   }
@@ -370,12 +393,12 @@ export class Member extends HubEmitter implements Messenger {
 
   // HubEmitter
 
-  protected override listen(event: string, on: boolean): void {
-    this.#tell({ t: 'listen', name: event, on })
+  protected override listenTo(event: string, on: boolean): void {
+    this.tell({ t: 'listen', name: event, on })
   }
 
   protected override listenToAll(on: boolean): void {
-    this.#tell({ t: 'any', on })
+    this.tell({ t: 'any', on })
   }
 
   // Within
@@ -441,11 +464,12 @@ export class Member extends HubEmitter implements Messenger {
   /** It travels behind all that was sent before it: the hub's answer speaks of that, too. */
   #barrier(to: readonly number[]): Promise<void> {
     const n = ++this.#lastBarrier
-    this.#tell({ t: 'drained', n, to })
+    this.tell({ t: 'drained', n, to })
     return new Promise((resolve, reject) => this.#barriers.set(n, { resolve, reject }))
   }
 
-  #tell(message: ToHub): void {
+  /** @internal */
+  tell(message: ToHub): void {
     if (this.#state !== 'closed') this.#link.write(controlFrame(JSON.stringify(message)))
   }
 
@@ -487,7 +511,7 @@ export class Member extends HubEmitter implements Messenger {
     })
   }
 
-  #receiveControl(message: ToMember): void {
+  #receiveControl(message: ToMember, handle: Handle | undefined, bytes: Uint8Array | undefined): void {
     switch (message.t) {
       case 'welcome':
         this.#id = message.id
@@ -530,13 +554,18 @@ export class Member extends HubEmitter implements Messenger {
         this.#barriers.delete(message.n)
         break
       case 'ping':
-        this.#tell({ t: 'pong' })
+        this.tell({ t: 'pong' })
         break
       case 'stop':
         this.#onStop()
         break
       case 'left':
         this.#onLeft?.()
+        break
+      case 'connection':
+      case 'servers':
+        if (this.http) this.http.receive(message, handle, bytes)
+        else handle?.close()
         break
     }
   }
