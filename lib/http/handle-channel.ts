@@ -6,21 +6,22 @@ import { onHandleAnswered } from './raw-handle.js'
 type Done = (error: Error | null) => void
 type Send = (message: Message, done: Done, handle?: Handle) => void
 
-/** After so many failures Node itself gives up, closes the handle and says so in a warning. */
-const ATTEMPTS = 4
-
 /**
  * Sends handles over a channel, and tells when the other side has taken each. Node tells when a handle is written, which
  * is too early to close it: a process that dies before it reads would take the connection along. That it was taken, Node
- * only tells itself; where it should stop to do so, an empty batch behind the handle tells the same a little later.
+ * only tells itself. Where that does not decide it, an empty batch behind the handle does, a little later: Node holds it
+ * back until the handle is taken.
  */
 export class HandleChannel {
   readonly #send: Send
-  /** The handle under way. */
+  /** Who waits for the handle under way. */
   #current: Done | undefined
-  /** Others send handles over this channel, too, and theirs are answered before ours is written. */
   #written = false
-  #failures = 0
+  /**
+   * An answer came before the handle was known to be written. It may be ours, or be for the handle of somebody else who
+   * uses this channel, behind which ours had to wait.
+   */
+  #early = false
   /** Whether Node tells. Until it has, nobody knows. */
   #tells = false
 
@@ -29,9 +30,12 @@ export class HandleChannel {
     this.#send = send
     if (channel === undefined) return
     onHandleAnswered(channel, (taken) => {
-      if (!this.#written) return
+      if (!this.#current) return
+      // Node tries again some times, then lets go of the handle.
+      if (!taken) this.#probe()
+      else if (this.#written) this.#settle(null)
+      else this.#early = true
       this.#tells = true
-      if (taken || ++this.#failures === ATTEMPTS) this.#settle(null)
     })
   }
 
@@ -39,26 +43,33 @@ export class HandleChannel {
   readonly send = (message: Message, handle: Handle, taken: Done): void => {
     this.#current = taken
     this.#written = false
-    this.#failures = 0
+    this.#early = false
     this.#send(
       message,
       (error) => {
         if (this.#current !== taken) return
-        if (error) this.#settle(error)
-        else this.#written = true
+        if (error) {
+          this.#settle(error)
+        } else {
+          this.#written = true
+          if (this.#early) this.#probe()
+        }
       },
       handle,
     )
-    if (this.#tells) return
+    if (!this.#tells) this.#probe()
+  }
+
+  #probe(): void {
+    const asking = this.#current
     this.#send(MARKER, (error) => {
-      if (this.#current === taken) this.#settle(error)
+      if (this.#current === asking) this.#settle(error)
     })
   }
 
   #settle(error: Error | null): void {
     const done = this.#current
     this.#current = undefined
-    this.#written = false
     done?.(error)
   }
 }
