@@ -111,7 +111,9 @@ export class Forwarding {
   #forward(owner: HttpServerAt, req: IncomingMessage, res: ServerResponse, local: () => void): void {
     const hasBody = req.headers['content-length'] !== undefined || req.headers['transfer-encoding'] !== undefined
     const headers = passedOn(req.rawHeaders)
-    headers.push(HEADER, this.#introduction(req.socket))
+    // The owner keeps the connection open, and this end closes it: closed by the owner behind its answer, it could break
+    // under the end of the request, which Node writes even where it is empty.
+    headers.push('Connection', 'keep-alive', HEADER, this.#introduction(req.socket))
     if (req.headers['transfer-encoding'] !== undefined) headers.push('Transfer-Encoding', 'chunked')
     const outgoing = requestTo(owner, { method: req.method, path: req.url, headers })
     let answered = false
