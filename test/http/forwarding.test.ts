@@ -187,7 +187,7 @@ chat('an upgrade that reached another worker travels to its owner', 2, async ({ 
     `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
       `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n${frame('2probe')}`,
   )
-  await client.until(() => /^HTTP.1.1 101 [^]*3probe$/.test(client.received.slice(from)), 'no probe')
+  await client.until(() => /^HTTP.1.1 101 .*3probe$/s.test(client.received.slice(from)), 'no probe')
   await client.write(frame('5') + frame('42["echo",7]'))
   await client.got(/42\["echo",7\]$/)
   assert.match(client.received.slice(from), /^HTTP\/1.1 101/)

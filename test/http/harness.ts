@@ -7,6 +7,10 @@ import { type Listening, type ListenOptions, type PrimaryHub, startHub, type Wor
 import { test } from 'uvu'
 import type { Web } from './workers/web.js'
 
+// Private sockets of this test and its workers alone: whatever is left is theirs.
+process.env.TMPDIR = fs.mkdtempSync(path.join(os.tmpdir(), 'test-http-'))
+process.once('exit', () => fs.rmSync(os.tmpdir(), { recursive: true, force: true }))
+
 export const web = new URL('./workers/web.js', import.meta.url)
 
 export interface Site {
