@@ -1,6 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import type { Measurement, Report } from './workloads.js'
 
+/** What to do, in words that the contestants of a bench know, and how many times. */
+export interface Task {
+  workload: string
+  count: number
+}
+
 /** Longer than any run takes on a slow machine: whoever is still running then hangs. */
 const TOO_LONG = 120_000
 
@@ -8,7 +14,7 @@ const TOO_LONG = 120_000
  * Runs one job in a freshly forked primary process, so that its CPU time and its compiled code are its own. Whatever
  * happens, that process and its workers are gone afterwards.
  */
-export async function runContestant(file: URL, job: { workload: string; count: number }): Promise<Measurement> {
+export async function runContestant(file: URL, job: Task): Promise<Measurement> {
   const child = fork(file, [job.workload, String(job.count)])
   let workers: number[] = []
   const end = () => {

@@ -20,7 +20,7 @@ export abstract class HubEmitter extends EventEmitter {
   #anyListeners: readonly AnyListener[] = []
 
   /** Tells the hub that this member listens to an event from now on, or no longer. */
-  protected abstract listen(event: string, on: boolean): void
+  protected abstract listenTo(event: string, on: boolean): void
   /** The same for all events. */
   protected abstract listenToAll(on: boolean): void
 
@@ -98,10 +98,10 @@ export abstract class HubEmitter extends EventEmitter {
     const before = this.#listeners.has(event)
     if (listeners.length === 0) {
       this.#listeners.delete(event)
-      if (before) this.listen(event, false)
+      if (before) this.listenTo(event, false)
     } else {
       this.#listeners.set(event, listeners)
-      if (!before) this.listen(event, true)
+      if (!before) this.listenTo(event, true)
     }
     return this
   }

@@ -1,4 +1,11 @@
-import { type AddressedMember, PROTOCOL, type Settings, type ToHub, type ToMember } from './relay/control.js'
+import {
+  type AddressedMember,
+  type HttpToHub,
+  PROTOCOL,
+  type Settings,
+  type ToHub,
+  type ToMember,
+} from './relay/control.js'
 import { Directory } from './relay/directory.js'
 import { Lobby } from './relay/lobby.js'
 import type { Peer } from './relay/peer.js'
@@ -8,9 +15,9 @@ import { Dispatcher } from './tasks/dispatcher.js'
 import { after } from './timers.js'
 import type { Exit, LifecycleEvents, LinkStats, Member, MemberState } from './types.js'
 import { VERSION } from './version.js'
-import type { Batch } from './wire/batch.js'
-import { Address, controlFrame, eventName, Kind, readKind } from './wire/frame.js'
-import type { Transport } from './wire/transport.js'
+import { type Batch, readBatch } from './wire/batch.js'
+import { Address, controlBody, controlFrame, eventName, Kind, readKind } from './wire/frame.js'
+import type { Handle, Transport } from './wire/transport.js'
 
 export interface ExchangeOptions extends Settings {
   slowAfter: number
@@ -25,6 +32,14 @@ export interface ExchangeHooks {
   left(peer: Peer): void
   /** Something is told to all. */
   told<E extends keyof LifecycleEvents>(event: E, member: Member, info: Parameters<LifecycleEvents[E]>[1]): void
+  /** A member takes messages from now on, or takes none any more, or is gone. */
+  opened(peer: Peer): void
+  shut(peer: Peer): void
+  gone(peer: Peer): void
+  /** A member told something that is for `lib/http`. */
+  http(peer: Peer, message: HttpToHub): void
+  /** A member sent a handle, which is the hooks' from now on. */
+  handle(peer: Peer, message: ToHub, handle: Handle, bytes: Uint8Array | undefined): void
 }
 
 /**
@@ -78,10 +93,12 @@ export class Exchange {
   }
 
   /** Frames that came from a member. Garbage is counted and costs its sender a warning, nobody else anything. */
-  receive(peer: Peer, batch: () => Batch | undefined): void {
+  receive(peer: Peer, batch: () => Batch | undefined, handle?: Handle): void {
     try {
       const received = batch()
-      if (received) this.#switchboard.receive(peer, received)
+      if (!received) return
+      if (handle) this.#receiveHandle(peer, received, handle)
+      else this.#switchboard.receive(peer, received)
     } catch (error) {
       if (peer.protocolErrors++ > 0) return
       const { id } = peer.place
@@ -112,6 +129,7 @@ export class Exchange {
     place.lastExit = exit
     this.directory.leave(peer)
     this.dispatcher.leave(peer)
+    this.#hooks.gone(peer)
     place.pressure.relieve()
     this.#lobby.leave(peer)
     if (peer.opened) this.lifecycle('leave', place, exit)
@@ -123,6 +141,7 @@ export class Exchange {
     peer.ready = false
     this.directory.version++
     this.dispatcher.closed(peer)
+    this.#hooks.shut(peer)
     peer.place.pressure.relieve()
   }
 
@@ -196,6 +215,11 @@ export class Exchange {
         break
       case 'pong':
         break
+      case 'serve':
+      case 'unserve':
+      case 'connections':
+        this.#hooks.http(peer, message)
+        break
       default:
         peer.protocolErrors++
     }
@@ -218,6 +242,20 @@ export class Exchange {
       this.#abandonHold(place)
       this.dispatcher.settle()
     })?.unref()
+  }
+
+  #receiveHandle(peer: Peer, batch: Batch, handle: Handle): void {
+    let message: ToHub | undefined
+    let bytes: Uint8Array | undefined
+    try {
+      readBatch(batch, (text, at, length, attachment) => {
+        if (readKind(text, at) === Kind.Control) message = JSON.parse(controlBody(text, at, length)) as ToHub
+        bytes = attachment
+      })
+    } finally {
+      if (message) this.#hooks.handle(peer, message, handle, bytes)
+      else handle.close()
+    }
   }
 
   #welcome(peer: Peer, protocol: number, version: string): void {
@@ -273,6 +311,7 @@ export class Exchange {
       }
     })
     place.pressure.relieve()
+    this.#hooks.opened(peer)
   }
 
   /** Nobody will come for what was held. */

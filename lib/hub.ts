@@ -2,6 +2,11 @@ import cluster from 'node:cluster'
 import type { Contract, UntypedContract } from './contract.js'
 import { HubError, invalid } from './errors.js'
 import { Exchange } from './exchange.js'
+import { HandleChannel } from './http/handle-channel.js'
+import { Inlet } from './http/inlet.js'
+import { Listener } from './http/listener.js'
+import { isRawHandle } from './http/raw-handle.js'
+import { Router } from './http/router.js'
 import { Member } from './member.js'
 import { notice } from './notices.js'
 import { type HubOptions, type PrimaryOptions, readOptions } from './options.js'
@@ -11,7 +16,15 @@ import type { WorkerProcess } from './supervisor/process.js'
 import { installSignals, type StopSignal } from './supervisor/signals.js'
 import { Supervisor } from './supervisor/supervisor.js'
 import { after } from './timers.js'
-import type { HubStats, Member as MemberInfo, PrimaryHub, WorkerSpec } from './types.js'
+import type {
+  HttpServer,
+  HubStats,
+  Listening,
+  ListenOptions,
+  Member as MemberInfo,
+  PrimaryHub,
+  WorkerSpec,
+} from './types.js'
 import { fromMessage, isHubMessage } from './wire/batch.js'
 import { IpcTransport, LocalTransport } from './wire/transport.js'
 
@@ -55,6 +68,9 @@ class Primary extends Member {
   readonly #supervisor: Supervisor
   readonly #peers = new Map<WorkerProcess, Peer>()
   readonly #self: Peer
+  readonly #router: Router
+  readonly #listeners = new Set<Listener>()
+  #inlet: Inlet | undefined
   #uninstallSignals: (() => void) | undefined
   #closing: Promise<void> | undefined
   #clean = true
@@ -62,6 +78,7 @@ class Primary extends Member {
   ending = false
 
   constructor(options: PrimaryOptions) {
+    const router = new Router((peer, message) => exchange.tell(peer, message))
     const exchange = new Exchange(options, {
       ready: (peer) => this.#mayOpen(peer),
       left: (peer) => this.#supervisor.left(peer.place.id, peer.incarnation),
@@ -69,16 +86,22 @@ class Primary extends Member {
         const text = this.lifecycle.listenerCount(event) === 0 ? notice(event, member, info) : undefined
         if (text !== undefined) process.emitWarning(text, 'Hubwire')
       },
+      opened: (peer) => router.opened(peer),
+      shut: (peer) => router.shut(peer),
+      gone: (peer) => router.gone(peer),
+      http: (peer, message) => router.http(peer, message),
+      handle: (peer, message, handle, bytes) => router.handle(peer, message, handle, bytes),
     })
     const place = exchange.addPlace('primary', undefined)
-    const self = exchange.enter(place, 1, new LocalTransport((batch) => this.receive(batch)))
+    const self = exchange.enter(place, 1, new LocalTransport((batch, handle) => this.receive(batch, handle)))
     super({
-      transport: new LocalTransport((batch) => exchange.receive(self, () => batch)),
+      transport: new LocalTransport((batch, handle) => exchange.receive(self, () => batch, handle)),
       validator: options.validator,
       onStop: () => {},
     })
     this.#options = options
     this.#exchange = exchange
+    this.#router = router
     this.#self = self
     exchange.update(place, 'starting', process.pid)
     this.#supervisor = new Supervisor({
@@ -158,8 +181,23 @@ class Primary extends Member {
     await this.sync()
   }
 
+  serve(server: HttpServer): void {
+    this.#inlet ??= new Inlet(this)
+    this.#inlet.serve(server)
+  }
+
+  async listen(options: ListenOptions): Promise<Listening> {
+    if (this.#closing || this.closed) throw new HubError('ERR_HUB_CLOSED', 'hub.listen(): this hub is closed.')
+    const listener = new Listener(options, this.#router, (closed) => this.#listeners.delete(closed))
+    await listener.start()
+    this.#listeners.add(listener)
+    // It was closed while the port was being opened.
+    if (this.#closing) await listener.close()
+    return listener
+  }
+
   override stats(): HubStats {
-    return { ...super.stats(), links: this.#exchange.stats() }
+    return { ...super.stats(), links: this.#exchange.stats(), http: this.#router.stats() }
   }
 
   close(): Promise<void> {
@@ -172,6 +210,7 @@ class Primary extends Member {
     const periods = this.#supervisor.seats.map(({ spec }) => spec.gracePeriod)
     const deadline = performance.now() + Math.max(this.#options.gracePeriod, ...periods)
     const left = () => Math.max(0, deadline - performance.now())
+    await Promise.all([...this.#listeners].map((listener) => listener.close()))
     // Accepted tasks are answered while everybody is still there; whoever keeps adding some cannot keep the hub open.
     let timer: NodeJS.Timeout | undefined
     const patience = new Promise<void>((resolve) => {
@@ -208,11 +247,13 @@ class Primary extends Member {
   #spawned(id: string, incarnation: number, worker: WorkerProcess): void {
     const place = this.#exchange.directory.place(id)
     if (!place) throw new Error(`Seat "${id}" has no place`)
-    const peer = this.#exchange.enter(place, incarnation, new IpcTransport(worker.send.bind(worker)))
+    const send = worker.send.bind(worker)
+    const handles = new HandleChannel(worker.channel, send)
+    const peer = this.#exchange.enter(place, incarnation, new IpcTransport(send, handles.send))
     this.#peers.set(worker, peer)
-    worker.onmessage = (message) => {
+    worker.onmessage = (message, handle) => {
       if (!isHubMessage(message)) return
-      this.#exchange.receive(peer, () => fromMessage(message))
+      this.#exchange.receive(peer, () => fromMessage(message), isRawHandle(handle) ? handle : undefined)
       // Afterwards: a stop that waited for the first sign of life must find a member that has been welcomed.
       this.#supervisor.sawLife(id, incarnation)
     }

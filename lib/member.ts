@@ -3,7 +3,7 @@ import { checkName, HubEmitter, LOCAL_EVENTS, surface } from './emitter.js'
 import { HubError, invalid } from './errors.js'
 import { Packets } from './packets.js'
 import { parseTarget, Recipients } from './recipients.js'
-import { PROTOCOL, readSettings, type Settings, type ToHub, type ToMember } from './relay/control.js'
+import { type HttpToMember, PROTOCOL, readSettings, type Settings, type ToHub, type ToMember } from './relay/control.js'
 import { Roster } from './roster.js'
 import { isThenable, type Validator } from './schema.js'
 import { type Messenger, Scope } from './scope.js'
@@ -20,6 +20,7 @@ import {
   ATTACHED,
   callBody,
   callFrame,
+  controlBody,
   controlFrame,
   DONE,
   eventBody,
@@ -37,8 +38,9 @@ import {
   sameEventHead,
   VALIDATED,
 } from './wire/frame.js'
+import { HandleLane, type Parcel } from './wire/handle-lane.js'
 import { Link } from './wire/link.js'
-import type { Transport } from './wire/transport.js'
+import type { Handle, Transport } from './wire/transport.js'
 
 /** Until the hub's welcome tells. */
 const DEFAULT_SETTINGS: Settings = {
@@ -58,6 +60,14 @@ export interface MemberOptions {
   onStop(): void
 }
 
+/** What a room beside the messages is given of what comes from the hub. */
+export interface HttpRoom {
+  /** The handle, if there is one, is the room's from now on. */
+  receive(message: HttpToMember, handle: Handle | undefined, bytes: Uint8Array | undefined): void
+  /** Resolves when no request is in progress any more, or half of `within` milliseconds is over. */
+  drain(within: number): Promise<void>
+}
+
 /**
  * The messaging API that primary and workers share. Everything that it sends goes to the hub, and everything comes from
  * there, what it sends to itself included: so the order between two members is the order of one channel.
@@ -66,6 +76,10 @@ export class Member extends HubEmitter implements Messenger {
   readonly lifecycle = new EventEmitter()
   /** The traffic of Socket.IO. */
   readonly packets: Packets
+  /** Handles towards the hub. */
+  readonly handles: HandleLane
+  /** What comes for `lib/http` goes there. */
+  http: HttpRoom | undefined
   readonly #link: Link
   readonly #validator: Validator
   readonly #roster = new Roster()
@@ -99,6 +113,13 @@ export class Member extends HubEmitter implements Messenger {
       highWaterMark: DEFAULT_SETTINGS.highWaterMark,
       onBroken: (error) => this.finish(error),
     })
+    this.handles = new HandleLane<Parcel>(transport, {
+      taken: () => {},
+      // Without a hub nobody else can take them.
+      failed: (parcels) => {
+        for (const { handle } of parcels) handle.close()
+      },
+    })
     const onRefusedPayload = () => {
       this.#refusedPayloads++
     }
@@ -116,7 +137,7 @@ export class Member extends HubEmitter implements Messenger {
     const member = this
     this.packets = new Packets({
       write: (start, rest, attachments) => this.#link.write(start, rest, attachments),
-      tell: (message) => this.#tell(message),
+      tell: (message) => this.tell(message),
       sync: () => this.sync(),
       get closed() {
         return member.closed
@@ -187,13 +208,13 @@ export class Member extends HubEmitter implements Messenger {
     }
     this.#assertOpen(attempt)
     this.#handlers.add(task, handler)
-    this.#tell({ t: 'handle', name: task, concurrency: concurrency === Number.POSITIVE_INFINITY ? null : concurrency })
+    this.tell({ t: 'handle', name: task, concurrency: concurrency === Number.POSITIVE_INFINITY ? null : concurrency })
     let served = true
     return () => {
       if (!served) return
       served = false
       const forget = this.#handlers.retire(task)
-      this.#tell({ t: 'unhandle', name: task })
+      this.tell({ t: 'unhandle', name: task })
       // What the hub sent before it hears of this is still done: nobody else would be asked to.
       this.sync().then(forget, forget)
     }
@@ -212,7 +233,7 @@ export class Member extends HubEmitter implements Messenger {
     this.#assertOpen('hub.ready()')
     if (this.#state !== 'joined') return
     this.#state = 'ready'
-    this.#tell({ t: 'ready' })
+    this.tell({ t: 'ready' })
   }
 
   stats(): HubStats {
@@ -247,7 +268,7 @@ export class Member extends HubEmitter implements Messenger {
     return new Promise((resolve, reject) => {
       this.#onWelcome = resolve
       this.#onRefused = reject
-      this.#tell({ t: 'hello', protocol: PROTOCOL, version: VERSION })
+      this.tell({ t: 'hello', protocol: PROTOCOL, version: VERSION })
     })
   }
 
@@ -261,12 +282,13 @@ export class Member extends HubEmitter implements Messenger {
     if (this.#state === 'closed') return Promise.resolve()
     return new Promise((resolve) => {
       this.#onLeft = resolve
-      this.#tell({ t: 'leave' })
+      this.tell({ t: 'leave' })
     })
   }
 
   /** Resolves when the running tasks are answered and all is sent; it does not wait longer for tasks than `within` ms. */
   async drain(within = this.#settings.gracePeriod): Promise<void> {
+    const requests = this.http?.drain(within)
     let timer: NodeJS.Timeout | undefined
     const patience = new Promise<void>((resolve) => {
       timer = after(within, () => {
@@ -275,6 +297,7 @@ export class Member extends HubEmitter implements Messenger {
       })
     })
     await Promise.race([this.#handlers.idle(), patience])
+    await requests
     clearTimeout(timer)
     await this.#link.idle()
   }
@@ -295,7 +318,7 @@ export class Member extends HubEmitter implements Messenger {
   }
 
   /** @throws {HubError} `ERR_HUB_PROTOCOL` when the batch is malformed */
-  receive(batch: Batch): void {
+  receive(batch: Batch, handle?: Handle): void {
     let sender: Sender | undefined
     let senderAddress = 0
     let lastEvent = -1
@@ -343,7 +366,7 @@ export class Member extends HubEmitter implements Messenger {
           this.packets.answered(text, at, bytes, (flags & DONE) !== 0, senderAddress)
           break
         default:
-          this.#receiveControl(JSON.parse(text.substring(at + 8, at + length)) as ToMember)
+          this.#receiveControl(JSON.parse(controlBody(text, at, length)) as ToMember, handle, bytes)
       }
     })
   }
@@ -390,12 +413,12 @@ export class Member extends HubEmitter implements Messenger {
 
   // HubEmitter
 
-  protected override listen(event: string, on: boolean): void {
-    this.#tell({ t: 'listen', name: event, on })
+  protected override listenTo(event: string, on: boolean): void {
+    this.tell({ t: 'listen', name: event, on })
   }
 
   protected override listenToAll(on: boolean): void {
-    this.#tell({ t: 'any', on })
+    this.tell({ t: 'any', on })
   }
 
   // Within
@@ -461,11 +484,12 @@ export class Member extends HubEmitter implements Messenger {
   /** It travels behind all that was sent before it: the hub's answer speaks of that, too. */
   #barrier(to: readonly number[]): Promise<void> {
     const n = ++this.#lastBarrier
-    this.#tell({ t: 'drained', n, to })
+    this.tell({ t: 'drained', n, to })
     return new Promise((resolve, reject) => this.#barriers.set(n, { resolve, reject }))
   }
 
-  #tell(message: ToHub): void {
+  /** @internal */
+  tell(message: ToHub): void {
     if (this.#state !== 'closed') this.#link.write(controlFrame(JSON.stringify(message)))
   }
 
@@ -507,7 +531,7 @@ export class Member extends HubEmitter implements Messenger {
     })
   }
 
-  #receiveControl(message: ToMember): void {
+  #receiveControl(message: ToMember, handle: Handle | undefined, bytes: Uint8Array | undefined): void {
     switch (message.t) {
       case 'welcome':
         this.#id = message.id
@@ -549,7 +573,7 @@ export class Member extends HubEmitter implements Messenger {
         this.#barriers.get(message.n)?.resolve()
         this.#barriers.delete(message.n)
         break
-      case 'servers':
+      case 'members':
         this.packets.counted(message)
         break
       case 'asked':
@@ -559,13 +583,18 @@ export class Member extends HubEmitter implements Messenger {
         this.packets.gone(message.address)
         break
       case 'ping':
-        this.#tell({ t: 'pong' })
+        this.tell({ t: 'pong' })
         break
       case 'stop':
         this.#onStop()
         break
       case 'left':
         this.#onLeft?.()
+        break
+      case 'connection':
+      case 'servers':
+        if (this.http) this.http.receive(message, handle, bytes)
+        else handle?.close()
         break
     }
   }

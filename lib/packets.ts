@@ -199,7 +199,7 @@ export class Packets {
     for (const [call, inquiry] of this.#inquiries) if (inquiry.lost(address)) this.#done(call, inquiry)
   }
 
-  counted({ nsp, count }: Extract<ToMember, { t: 'servers' }>): void {
+  counted({ nsp, count }: Extract<ToMember, { t: 'members' }>): void {
     const attached = this.#attached.get(nsp)
     if (!attached) return
     attached.servers = count

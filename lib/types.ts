@@ -1,3 +1,6 @@
+import type { Server as NodeHttpServer } from 'node:http'
+import type { Server as NodeHttpsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import type {
   Contract,
   EventArgs,
@@ -266,6 +269,67 @@ export interface Hub<C extends Contract = import('./contract.js').UntypedContrac
   close(): Promise<void>
   /** What this member has sent, received and served, and what waits now. */
   stats(): HubStats
+  /**
+   * Serves the connections that `hub.listen()` accepts in the primary with this HTTP server, as if it had accepted them
+   * itself. Do not call its `listen()`: it listens on a private socket, where the other members can reach it. It is
+   * `listening` one turn later, and emits `'listening'` and `'error'` as usual. To stop serving, close the server.
+   * @throws {HubError} `ERR_INVALID_ARG_VALUE` when it is no HTTP server, listens already, or this member serves another;
+   * `ERR_HUB_CLOSED`
+   */
+  serve(server: HttpServer): void
+}
+
+/** What `http.createServer()` or `https.createServer()` returns. */
+export type HttpServer = NodeHttpServer | NodeHttpsServer
+
+/**
+ * How connections find their workers. `socket.io`: by the session id in requests below `path`. `ip`: by the client's
+ * address. `header`: by the address in a header that a proxy of yours sets. `cookie`: by the session id, or else the
+ * value, of a cookie. `false`: to the worker with fewest connections, as is done with all that belong nowhere.
+ */
+export type Sticky = 'socket.io' | 'ip' | { readonly header: string } | { readonly cookie: string } | false
+
+/** The options of `hub.listen()`. */
+export interface ListenOptions {
+  /** 0 takes any that is free: `address()` tells which. */
+  port: number
+  /** The address to listen on. @default all of this machine */
+  host?: string
+  /** Only workers of this role get these connections. @default all that called `hub.serve()` */
+  role?: string
+  /** How connections find their workers. @default 'socket.io' */
+  sticky?: Sticky
+  /** Only requests below it have a session id: the path of your Socket.IO server. @default '/socket.io/' */
+  path?: string
+  /** Connections that may wait in the kernel to be accepted. @default 511 */
+  backlog?: number
+  /**
+   * Bytes that a request line may have, or the head where that is read; beyond, the answer is 431. @default 16384, 16 KiB
+   */
+  maxRequestLine?: number
+  /**
+   * How long the request line, or the head, may take, in milliseconds; then the answer is 408, or none where nothing was
+   * ever sent. @default 10000
+   */
+  headTimeout?: number
+  /** Connections that may wait until a worker takes them; beyond, the answer is 503. @default 10000 */
+  maxWaiting?: number
+  /** How long a connection may wait until a worker takes it, in milliseconds; then the answer is 503. @default 10000 */
+  waitTimeout?: number
+}
+
+/** An open port. */
+export interface Listening {
+  /**
+   * Where it listens.
+   * @throws {HubError} `ERR_HUB_CLOSED`
+   */
+  address(): AddressInfo
+  /**
+   * Accepts nothing any more; whoever waits is answered 503. Connections that workers have taken go on. Resolves when the
+   * port is free.
+   */
+  close(): Promise<void>
 }
 
 interface AppliesOperators<C extends Contract> {
@@ -306,6 +370,34 @@ export interface HubStats {
   readonly refusedPayloads: number
   /** What the hub knows of each member's link. Only in the primary. */
   readonly links?: readonly LinkStats[]
+  /** What the hub knows of HTTP connections. Only in the primary. */
+  readonly http?: HttpStats
+}
+
+/** Connections that came in at `hub.listen()`. */
+export interface HttpStats {
+  /** Those who serve them. */
+  readonly workers: readonly HttpWorkerStats[]
+  /** Connections that wait because nobody is there to take them. */
+  readonly waiting: number
+  /** Connections that members have taken, each time that one has. */
+  readonly routed: number
+  /** Connections that went to another member than was meant first: it died, did not take them, or passed them on. */
+  readonly rerouted: number
+  /** Connections that were answered 503. */
+  readonly rejected: number
+}
+
+/** One member that serves HTTP. */
+export interface HttpWorkerStats {
+  readonly id: string
+  readonly incarnation: number
+  /** Open there, or on their way. */
+  readonly connections: number
+  /** Of these, those that wait in the hub. */
+  readonly queued: number
+  /** It has not taken the last one for a second: it gets no more until it does. */
+  readonly wedged: boolean
 }
 
 /** What the hub knows of one member's link. */
@@ -407,6 +499,13 @@ export interface PrimaryHub<C extends Contract = import('./contract.js').Untyped
    * Stops a worker and starts it again, also one that was stopped or has given up; resolves when the new one is ready.
    */
   restart(id: string | number): Promise<void>
+  /**
+   * Opens a port, and gives its connections to the workers that called `hub.serve()`, each to the one where its session
+   * is. The primary reads no more of a connection than it takes to know that, then is out of its way. Resolves when the
+   * port is open; rejects with Node's own error, such as `EADDRINUSE`, or with `ERR_INVALID_ARG_VALUE` or
+   * `ERR_HUB_CLOSED`. `hub.close()` closes it.
+   */
+  listen(options: ListenOptions): Promise<Listening>
 }
 
 /** The hub as a worker has it. */

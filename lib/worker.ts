@@ -1,15 +1,19 @@
+import type { SendHandle } from 'node:child_process'
 import cluster from 'node:cluster'
 import type { Contract, UntypedContract } from './contract.js'
 import { HubError, invalid } from './errors.js'
+import { HandleChannel } from './http/handle-channel.js'
+import { Inlet } from './http/inlet.js'
+import { isRawHandle } from './http/raw-handle.js'
 import { Member } from './member.js'
 import { PROTOCOL } from './relay/control.js'
 import { type Schemas, Validator } from './schema.js'
 import { checkOptions } from './supervisor/checks.js'
 import { holdSignals } from './supervisor/signals.js'
-import type { WorkerHub } from './types.js'
+import type { HttpServer, WorkerHub } from './types.js'
 import { VERSION } from './version.js'
-import { fromMessage } from './wire/batch.js'
-import { IpcTransport } from './wire/transport.js'
+import { fromMessage, type Message } from './wire/batch.js'
+import { type Handle, IpcTransport } from './wire/transport.js'
 
 /** The options of `joinHub()`. */
 export interface JoinOptions<C extends Contract = UntypedContract> {
@@ -106,27 +110,31 @@ function isJsonChannel(): boolean {
   return false
 }
 
+/** Never throws. */
+function send(message: Message, done: (error: Error | null) => void, handle?: Handle): void {
+  if (!process.connected || !process.send) {
+    process.nextTick(done, new Error('The channel to the primary is closed.'))
+    return
+  }
+  try {
+    // Node's types know neither arrays as messages, nor raw handles, nor a callback without a handle.
+    process.send(message, handle as SendHandle | undefined, undefined, done)
+  } catch (error) {
+    process.nextTick(done, error as Error)
+  }
+}
+
 /** A worker as a member. */
 class Worker extends Member {
   readonly #whenStopped: (worker: Worker) => void | Promise<void>
   readonly #releaseSignals: () => void
+  #inlet: Inlet | undefined
   #closing: Promise<void> | undefined
   #stopping = false
 
   constructor(validator: Validator, whenStopped: (worker: Worker) => void | Promise<void>) {
     super({
-      transport: new IpcTransport((message, done) => {
-        if (!process.connected || !process.send) {
-          process.nextTick(done, new Error('The channel to the primary is closed.'))
-          return
-        }
-        try {
-          // Node's types know neither arrays as messages nor a callback without a handle.
-          process.send(message, undefined, undefined, done)
-        } catch (error) {
-          process.nextTick(done, error as Error)
-        }
-      }),
+      transport: new IpcTransport(send, new HandleChannel(process, send).send),
       validator,
       onStop: () => this.#stop(),
     })
@@ -159,6 +167,11 @@ class Worker extends Member {
     }
   }
 
+  serve(server: HttpServer): void {
+    this.#inlet ??= new Inlet(this)
+    this.#inlet.serve(server)
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -187,9 +200,9 @@ class Worker extends Member {
     process.exit()
   }
 
-  readonly #onMessage = (message: unknown) => {
+  readonly #onMessage = (message: unknown, handle: unknown) => {
     const batch = fromMessage(message)
-    if (batch) this.receive(batch)
+    if (batch) this.receive(batch, isRawHandle(handle) ? handle : undefined)
   }
 
   /**

@@ -28,6 +28,7 @@ async function joined(): Promise<{ member: Member; sent: Batch[]; receive: (fram
         sent.push(batch)
         process.nextTick(done, null)
       },
+      sendHandle() {},
     },
     validator: new Validator(undefined),
     onStop() {},

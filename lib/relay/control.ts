@@ -28,6 +28,17 @@ export type ToHub =
   | { t: 'admit'; nsp: string; to: readonly string[] | null; rooms: readonly string[]; frame: string }
   /** The member's process stays, but takes no more part. */
   | { t: 'leave' }
+  | HttpToHub
+
+/** What `lib/http` tells the hub. */
+export type HttpToHub =
+  /** This member serves HTTP; its server also listens on that private socket. `tls`: it speaks TLS there, too. */
+  | { t: 'serve'; socket: string; tls: boolean }
+  | { t: 'unserve' }
+  /** How many connections it has taken since it began to serve, and how many of them are open. */
+  | { t: 'connections'; taken: number; open: number }
+  /** With a handle: a connection for that incarnation, or for anybody. Its bytes have been read, and not answered. */
+  | { t: 'route'; to: number | undefined }
 
 export interface AddressedMember extends Member {
   readonly address: number
@@ -56,7 +67,7 @@ export type ToMember =
   | { t: 'drained'; n: number }
   | { t: 'ping' }
   /** How many members have a Socket.IO server with this namespace. */
-  | { t: 'servers'; nsp: string; count: number }
+  | { t: 'members'; nsp: string; count: number }
   /** The incarnations that will answer a Packet of this member. */
   | { t: 'asked'; call: number; to: readonly number[] }
   /** An incarnation with a Socket.IO server is no more: it answers nothing. */
@@ -64,6 +75,27 @@ export type ToMember =
   /** Finish your work and end. */
   | { t: 'stop' }
   | { t: 'left' }
+  | HttpToMember
+
+/** What the hub tells `lib/http` in a member. */
+export type HttpToMember =
+  /** With a handle: a connection, and the bytes that have been read of it. */
+  { t: 'connection' } | HttpServers
+
+/** Below which paths requests have a session, who serves, where, and what tells members from others there. */
+export interface HttpServers {
+  t: 'servers'
+  paths: readonly string[]
+  servers: readonly HttpServerAt[]
+  secret: string
+}
+
+/** Where an incarnation serves HTTP to the other members. */
+export interface HttpServerAt {
+  readonly address: number
+  readonly socket: string
+  readonly tls: boolean
+}
 
 /** What all members of a hub share. */
 export interface Settings {

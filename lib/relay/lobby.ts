@@ -62,7 +62,7 @@ export class Lobby {
 
   #tellServers(nsp: string): void {
     const servers = this.rooms.servers(nsp)
-    for (const server of servers) this.#hooks.tell(server, { t: 'servers', nsp, count: servers.length })
+    for (const server of servers) this.#hooks.tell(server, { t: 'members', nsp, count: servers.length })
   }
 }
 

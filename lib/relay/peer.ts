@@ -41,6 +41,8 @@ export class Peer implements Outlet {
   slow = false
   droppedEvents = 0
   protocolErrors = 0
+  /** For what does not go over the link: handles. */
+  readonly transport: Transport
   readonly #link: Link
   readonly #options: PeerOptions
   readonly #senderFrame: string
@@ -51,6 +53,7 @@ export class Peer implements Outlet {
     this.place = place
     this.incarnation = incarnation
     this.address = address
+    this.transport = transport
     this.#options = options
     this.#senderFrame = senderFrame(address, incarnation, place.id, place.role)
     this.#link = new Link(transport, {

@@ -1,5 +1,6 @@
 import type { ChildProcess, SendHandle, Serializable } from 'node:child_process'
 import cluster, { type ClusterSettings, type Worker } from 'node:cluster'
+import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import type { Exit } from '../types.js'
 import type { ResolvedSeat } from './options.js'
@@ -139,6 +140,11 @@ export class WorkerProcess {
     } catch (error) {
       process.nextTick(sent, error as Error)
     }
+  }
+
+  /** The emitter of what comes over its channel; undefined when it never started. */
+  get channel(): EventEmitter | undefined {
+    return this.#child
   }
 
   /** False when the process is gone already. Signal 0 only asks. */

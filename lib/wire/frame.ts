@@ -189,8 +189,12 @@ export function senderFrame(address: number, incarnation: number, id: string, ro
   return uint32(HEADER_LENGTH + rest.length) + String.fromCharCode(Kind.Sender) + uint24(address) + rest
 }
 
-export function controlFrame(body: string): string {
-  return uint32(HEADER_LENGTH + body.length) + String.fromCharCode(Kind.Control) + uint24(Address.Hub) + body
+export function controlFrame(body: string, flags = 0): string {
+  return uint32(HEADER_LENGTH + body.length) + String.fromCharCode(Kind.Control | flags) + uint24(Address.Hub) + body
+}
+
+export function controlBody(text: string, at: number, length: number): string {
+  return text.substring(at + HEADER_LENGTH, at + length)
 }
 
 export function readCall(text: string, at: number): number {

@@ -1,4 +1,4 @@
-import { Exchange, type ExchangeOptions } from '#lib/exchange.js'
+import { Exchange, type ExchangeHooks, type ExchangeOptions } from '#lib/exchange.js'
 import type { ToHub, ToMember } from '#lib/relay/control.js'
 import { PROTOCOL } from '#lib/relay/control.js'
 import type { Peer } from '#lib/relay/peer.js'
@@ -44,13 +44,25 @@ export interface Arrived extends Frame {
   readonly from: string | undefined
 }
 
+/** Everybody may be ready; nobody else listens. */
+export const HOOKS: ExchangeHooks = {
+  ready: () => true,
+  told: () => {},
+  left: () => {},
+  opened: () => {},
+  shut: () => {},
+  gone: () => {},
+  http: () => {},
+  handle: () => {},
+}
+
 /** A hub whose members are fake transports. */
 export class FakeHub {
   readonly exchange: Exchange
   readonly #transports = new Map<Peer, FakeTransport>()
 
   constructor(options: Partial<ExchangeOptions> = {}) {
-    this.exchange = new Exchange({ ...OPTIONS, ...options }, { ready: () => true, told: () => {}, left: () => {} })
+    this.exchange = new Exchange({ ...OPTIONS, ...options }, HOOKS)
   }
 
   place(id: string, role?: string): Place {

@@ -33,7 +33,10 @@ function office(count: number) {
   const peers: Peer[] = []
   const enter = (id: string): Peer => {
     const place = directory.place(id) ?? directory.addPlace(id, undefined)
-    const peer = directory.enter(place, place.incarnation + 1, { send: (_batch, done) => setImmediate(done, null) })
+    const peer = directory.enter(place, place.incarnation + 1, {
+      send: (_batch, done) => setImmediate(done, null),
+      sendHandle: () => {},
+    })
     peer.ready = true
     peer.registrations.any = true
     const deliver = peer.deliver.bind(peer)

@@ -23,6 +23,7 @@ import {
   requestHeader,
   requestName,
 } from '#lib/wire/frame.js'
+import { HOOKS } from '../relay/fakes.js'
 
 /** What the hub gave to the link of a member, in the order in which it did, over all members. */
 export type Sent =
@@ -123,7 +124,7 @@ export class World {
         maxQueuedTasks: 1000,
         ...options,
       },
-      { ready: () => true, left: () => {}, told: () => {} },
+      HOOKS,
     )
   }
 
@@ -132,7 +133,10 @@ export class World {
   }
 
   start(place: Place): Process {
-    const peer = this.exchange.enter(place, place.incarnation + 1, { send: (_, done) => done(null) })
+    const peer = this.exchange.enter(place, place.incarnation + 1, {
+      send: (_, done) => done(null),
+      sendHandle: () => {},
+    })
     const process = new Process(this, peer)
     this.#processes.set(peer, process)
     peer.tell = (frames) => this.#record(process, undefined, frames, [])

@@ -25,6 +25,10 @@ export class FakeTransport implements Transport {
     this.mostInFlight = Math.max(this.mostInFlight, this.inFlight)
   }
 
+  sendHandle(): void {
+    throw new Error('this transport carries no handles')
+  }
+
   acknowledge(error: Error | null = null): void {
     const done = this.#unacknowledged.shift()
     if (!done) throw new Error('nothing is on its way')

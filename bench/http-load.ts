@@ -1,0 +1,20 @@
+/** The load generator: `node http-load.js <port> <workload>`. Tells its parent what it has measured. */
+import autocannon from 'autocannon'
+import { BODY, CONNECTIONS, type Load, SECONDS, type Workload } from './http-workloads.js'
+
+const [port, workload] = process.argv.slice(2) as [string, Workload]
+
+const result = await autocannon({
+  url: `http://127.0.0.1:${port}/`,
+  connections: CONNECTIONS,
+  // Not so many requests: autocannon notices their end a second late.
+  duration: SECONDS,
+  ...(workload === 'post' && { method: 'POST', body: 'x'.repeat(BODY) }),
+  ...(workload === 'close' && { headers: { connection: 'close' } }),
+})
+const load: Load = {
+  elapsed: result.duration * 1000,
+  p50: result.latency.p50,
+  answered: result['2xx'],
+}
+process.send?.(load, () => process.exit(0))

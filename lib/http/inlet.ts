@@ -1,0 +1,197 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { surface } from '../emitter.js'
+import { HubError, invalid } from '../errors.js'
+import type { HttpRoom, Member } from '../member.js'
+import type { HttpToMember } from '../relay/control.js'
+import { show } from '../supervisor/checks.js'
+import type { HttpServer } from '../types.js'
+import type { Handle } from '../wire/transport.js'
+import { Forwarding } from './forwarding.js'
+import { createPrivateSocket, removePrivateSocket } from './private-socket.js'
+import { inject, isRawHandle, type RawHandle } from './raw-handle.js'
+
+/** How long closed connections may go unreported, in milliseconds: many closings are one message. */
+const REPORT = 20
+/** How often connections are looked at while the server drains, in milliseconds. */
+const DRAIN_CHECK = 20
+
+/**
+ * Where connections come into a member: it gives them to the user's HTTP server as if that had accepted them. The server
+ * really listens, on a private socket: so all its timeouts and methods work, and other members can reach it.
+ */
+export class Inlet implements HttpRoom {
+  readonly #member: Member
+  readonly #forwarding: Forwarding
+  #server: Server | undefined
+  /** The connection that is being injected; undefined outside of that. */
+  #injecting: { socket: Socket | undefined } | undefined
+  #taken = 0
+  #open = 0
+  /** Open sockets that HTTP has let go of. */
+  #upgraded = 0
+  #report: NodeJS.Timeout | undefined
+  #draining: Promise<void> | undefined
+
+  constructor(member: Member) {
+    this.#member = member
+    this.#forwarding = new Forwarding(member)
+    member.http = this
+  }
+
+  /** @throws {HubError} `ERR_INVALID_ARG_VALUE`, `ERR_HUB_CLOSED` */
+  serve(given: HttpServer): void {
+    const server = given as Server
+    if (typeof server?.listen !== 'function' || typeof server.closeIdleConnections !== 'function') {
+      throw invalid(
+        `hub.serve(): give it what http.createServer() or https.createServer() returns, not ${show(given)}.`,
+      )
+    }
+    if (this.#member.closed) throw new HubError('ERR_HUB_CLOSED', "hub.serve(): this member's hub is closed.")
+    if (this.#server) throw invalid('hub.serve() was called twice: a member serves one server. Close the other first.')
+    if (server.listening) {
+      throw invalid(
+        'hub.serve(): this server listens already. Leave listen() to the hub: its connections come from it.',
+      )
+    }
+    const socketPath = createPrivateSocket()
+    this.#server = server
+    const remove = () => removePrivateSocket(socketPath)
+    process.once('exit', remove)
+    const tls = 'setSecureContext' in server
+    const end = () => {
+      process.off('exit', remove)
+      remove()
+      server.off('connection', this.#track)
+      undivert()
+      this.#server = undefined
+    }
+    const undivert = this.#divert(server)
+    server.prependListener('connection', this.#track)
+    server.once('listening', () => {
+      server.off('error', onError)
+      this.#member.tell({ t: 'serve', socket: socketPath, tls })
+      const close = server.close
+      // The 'close' event comes when the last connection has ended. Nobody should be sent here until then.
+      server.close = (callback) => {
+        server.close = close
+        this.#member.tell({ t: 'unserve' })
+        return server.close(callback)
+      }
+    })
+    server.once('close', end)
+    const onError = (error: Error) => {
+      end()
+      // This listener must not hide it from those who have none.
+      if (server.listenerCount('error') === 0) surface(error)
+    }
+    server.once('error', onError)
+    // Exclusive: cluster would have the primary listen, and share it.
+    server.listen({ path: socketPath, exclusive: true })
+  }
+
+  receive(message: HttpToMember, handle: Handle | undefined, bytes: Uint8Array | undefined): void {
+    if (message.t === 'servers') {
+      this.#forwarding.update(message)
+      return
+    }
+    this.#taken++
+    this.#reportSoon()
+    if (isRawHandle(handle)) this.#accept(handle, bytes)
+    else handle?.close()
+  }
+
+  drain(within: number): Promise<void> {
+    this.#draining ??= this.#drain(within)
+    return this.#draining
+  }
+
+  #accept(handle: RawHandle, bytes: Uint8Array | undefined): void {
+    const server = this.#server
+    if (!server?.listening) {
+      // It closed while this was under way.
+      this.#member.handles.add({ body: JSON.stringify({ t: 'route' }), bytes, handle })
+      return
+    }
+    const injecting: { socket: Socket | undefined } = { socket: undefined }
+    this.#injecting = injecting
+    try {
+      inject(server, handle)
+    } finally {
+      this.#injecting = undefined
+    }
+    // Received bytes are a view on a buffer that they would keep alive as long as somebody holds a part of them.
+    if (bytes && injecting.socket && !injecting.socket.destroyed) injecting.socket.unshift(Buffer.from(bytes))
+  }
+
+  /** The first listener of all: nobody has touched the socket yet. */
+  readonly #track = (socket: Socket) => {
+    // Others come over the private socket, and are requests of connections that are counted elsewhere.
+    if (!this.#injecting || this.#injecting.socket) return
+    this.#injecting.socket = socket
+    this.#open++
+    socket.once('close', () => {
+      this.#open--
+      this.#reportSoon()
+    })
+  }
+
+  /** Has requests pass by here before anybody else's listener, whenever those were added. */
+  #divert(server: Server): () => void {
+    const emit = server.emit
+    const forwarding = this.#forwarding
+    const upgraded = (socket: Duplex) => {
+      this.#upgraded++
+      socket.once('close', () => this.#upgraded--)
+    }
+    server.emit = function (this: Server, event: string, ...args: unknown[]): boolean {
+      const local = () => Reflect.apply(emit, this, [event, ...args]) as boolean
+      // What Node's HTTP server emits: its types do not tell event from event here.
+      switch (event) {
+        case 'request':
+        case 'checkContinue':
+        case 'checkExpectation':
+          if (forwarding.request(args[0] as IncomingMessage, args[1] as ServerResponse, event, local)) return true
+          break
+        case 'upgrade':
+          if (forwarding.upgrade(args[0] as IncomingMessage, args[1] as Duplex, args[2] as Buffer)) return true
+          upgraded(args[1] as Duplex)
+          break
+        case 'connect':
+          upgraded(args[1] as Duplex)
+          break
+      }
+      return local()
+    } as Server['emit']
+    return () => {
+      server.emit = emit
+    }
+  }
+
+  #reportSoon(): void {
+    this.#report ??= setTimeout(() => {
+      this.#report = undefined
+      this.#member.tell({ t: 'connections', taken: this.#taken, open: this.#open })
+    }, REPORT).unref()
+  }
+
+  /**
+   * Takes no more connections, and lets the requests in progress end. Sockets that HTTP has let go of, and open polls of
+   * sessions, are not waited for: they end when the process does.
+   */
+  async #drain(within: number): Promise<void> {
+    const server = this.#server
+    if (!server?.listening) return
+    server.close()
+    // The other half is for what follows: the process is killed when all of it is over.
+    const end = performance.now() + within / 2
+    while (performance.now() < end) {
+      server.closeIdleConnections()
+      const connections = await new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)))
+      if (connections <= this.#upgraded + this.#forwarding.polls) return
+      await sleep(DRAIN_CHECK)
+    }
+  }
+}

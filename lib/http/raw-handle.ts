@@ -1,0 +1,136 @@
+/**
+ * Every reach into Node's private state that `lib/http` needs, and the whole of it. Connections travel between processes
+ * as the raw handles that `net.Socket` keeps in `_handle`: a `net.Socket` in transit would go on reading, and lose what
+ * it reads. Checked against Node.js 20.19, 22, 24 and 26. What is not as expected there fails with an error that says
+ * so, or has a way round that its function names.
+ */
+import type { EventEmitter } from 'node:events'
+import type { Server as HttpServer } from 'node:http'
+import { createServer, type Server, Socket } from 'node:net'
+import { HubError } from '../errors.js'
+import type { Handle } from '../wire/transport.js'
+
+/** What we use of Node's TCP handle. */
+export interface RawHandle extends Handle {
+  readStop(): number
+  getpeername(into: { address?: string }): number
+}
+
+type OnConnection = (error: number, handle: RawHandle | undefined) => void
+
+/** What we use of what Node keeps to itself. */
+interface Private {
+  _handle?: (RawHandle & { onconnection?: OnConnection }) | null
+  _httpMessage?: unknown
+}
+
+/** Reads of sockets that never read at the same time: the event loop hands them out one by one. */
+const READ_BUFFER = Buffer.alloc(65_536)
+
+function unexpected(what: string): HubError {
+  return new HubError(
+    'ERR_HUB_PROTOCOL',
+    `hub.listen() and hub.serve() do not know this Node.js (${process.version}): ${what} is not where it was. ` +
+      'Use a version that Hubwire names, or update Hubwire.',
+  )
+}
+
+export function isRawHandle(value: unknown): value is RawHandle {
+  const handle = value as Partial<RawHandle> | null | undefined
+  return typeof handle?.close === 'function' && typeof handle.readStop === 'function'
+}
+
+/**
+ * A server whose connections come as raw handles that nobody reads. Node's own cluster accepts like this; where the
+ * handle has no `onconnection`, it detaches them from their sockets, which is slower.
+ */
+export function createRawServer(onHandle: (handle: RawHandle) => void): Server {
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
+    const handle = detach(socket)
+    if (handle) onHandle(handle)
+  })
+  server.on('listening', () => {
+    const listening = (server as Private)._handle
+    const otherwise = listening?.onconnection
+    if (!listening || typeof otherwise !== 'function') return
+    listening.onconnection = (error, handle) => {
+      if (error || !isRawHandle(handle)) Reflect.apply(otherwise, listening, [error, handle])
+      else onHandle(handle)
+    }
+  })
+  return server
+}
+
+/** Reads from a raw handle. `onBytes` gets a view that is valid only during the call. */
+export function readFrom(handle: RawHandle, onBytes: (bytes: Buffer) => void): Socket {
+  // `handle` and `onread` are Node's own options, which its types do not tell together.
+  const options: object = {
+    handle,
+    allowHalfOpen: true,
+    onread: {
+      buffer: READ_BUFFER,
+      callback: (length: number, buffer: Buffer) => {
+        onBytes(buffer.subarray(0, length))
+        return true
+      },
+    },
+  }
+  return new Socket(options)
+}
+
+/** A socket around a raw handle that reads nothing before it is asked to. */
+export function wrap(handle: RawHandle): Socket {
+  const options: object = { handle, allowHalfOpen: true, manualStart: true }
+  return new Socket(options)
+}
+
+/**
+ * Takes the handle out of its socket, which reads no more and is destroyed without touching the connection. Undefined
+ * when the connection is gone, or is not a plain one: TLS keeps state in this process.
+ */
+export function detach(socket: Socket): RawHandle | undefined {
+  const owner = socket as Private
+  const handle = owner._handle
+  if (!isRawHandle(handle) || handle.constructor.name !== 'TCP') return undefined
+  handle.readStop()
+  owner._handle = null
+  socket.destroy()
+  return handle
+}
+
+/** Whether an answer to an earlier request on this connection is still to be written. */
+export function hasUnfinishedAnswer(socket: Socket): boolean {
+  return Boolean((socket as Private)._httpMessage)
+}
+
+/** The remote address; undefined when the connection is gone already. */
+export function remoteAddress(handle: RawHandle): string | undefined {
+  const peer: { address?: string } = {}
+  return handle.getpeername(peer) === 0 ? peer.address : undefined
+}
+
+/**
+ * Gives a listening server a connection as if it had accepted it: with its limits, counts and socket options.
+ * @throws {HubError} `ERR_HUB_PROTOCOL` when Node accepts in another way
+ */
+export function inject(server: HttpServer, handle: RawHandle): void {
+  const listening = (server as unknown as Private)._handle
+  if (typeof listening?.onconnection !== 'function') throw unexpected('the handle of a listening server')
+  listening.onconnection(0, handle)
+}
+
+/** Node sends this on when the process at the other end has taken a handle, or could not. */
+interface InternalMessage {
+  cmd?: string
+}
+
+/**
+ * Listens for what Node itself answers to a handle. Node's own listener has been called before, and what waited behind
+ * the handle is on its way. Whoever uses it must not depend on it alone: nothing says when Node changes it.
+ */
+export function onHandleAnswered(channel: EventEmitter, listener: (taken: boolean) => void): void {
+  channel.on('internalMessage', (message: InternalMessage | undefined) => {
+    if (message?.cmd === 'NODE_HANDLE_ACK') listener(true)
+    else if (message?.cmd === 'NODE_HANDLE_NACK') listener(false)
+  })
+}

@@ -1,0 +1,245 @@
+import { randomBytes } from 'node:crypto'
+import type { HttpToHub, HttpToMember, ToHub } from '../relay/control.js'
+import type { Peer } from '../relay/peer.js'
+import type { HttpStats } from '../types.js'
+import type { Handle } from '../wire/transport.js'
+import { Backend } from './backend.js'
+import { type Connection, connectionFrom, type Entrance } from './connection.js'
+import { removePrivateSocket } from './private-socket.js'
+import { isRawHandle } from './raw-handle.js'
+import { refuse } from './refusal.js'
+import { hash } from './sticky.js'
+
+/** How often waiting connections are looked at, in milliseconds. */
+const SWEEP = 100
+
+/** For connections that come back from members, if nobody listens any more. */
+const NO_ENTRANCE = { role: undefined, maxWaiting: 1000, waitTimeout: 10_000 }
+
+/** Decides which member gets a connection, and keeps those that nobody can have yet. */
+export class Router {
+  readonly #tell: (peer: Peer, message: HttpToMember) => void
+  readonly #backends = new Map<Peer, Backend>()
+  readonly #entrances = new Set<Entrance>()
+  readonly #paths = new Set<string>()
+  /** By which members know what another one has forwarded. */
+  readonly #secret = randomBytes(18).toString('base64url')
+  #waiting: Connection[] = []
+  #chosen = 0
+  #routed = 0
+  #rerouted = 0
+  #rejected = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(tell: (peer: Peer, message: HttpToMember) => void) {
+    this.#tell = tell
+  }
+
+  stats(): HttpStats {
+    return {
+      workers: [...this.#backends.values()].map((backend) => ({
+        id: backend.peer.place.id,
+        incarnation: backend.peer.incarnation,
+        connections: backend.connections,
+        queued: backend.queued,
+        wedged: backend.wedged,
+      })),
+      waiting: this.#waiting.length,
+      routed: this.#routed,
+      rerouted: this.#rerouted,
+      rejected: this.#rejected,
+    }
+  }
+
+  // Entrances
+
+  open(entrance: Entrance, path: string): void {
+    this.#entrances.add(entrance)
+    if (this.#paths.has(path)) return
+    this.#paths.add(path)
+    this.#announce()
+  }
+
+  /** Who waits there is told that nobody will come. The paths stay: connections that came in do. */
+  close(entrance: Entrance): void {
+    this.#entrances.delete(entrance)
+    const fits = (connection: Connection) => connection.entrance === entrance
+    for (const connection of this.#takeBack(fits)) this.#reject(connection)
+  }
+
+  /** A new connection. */
+  admit(connection: Connection): void {
+    const { entrance } = connection
+    if (entrance.pending >= entrance.maxWaiting) {
+      entrance.pending++
+      this.#reject(connection)
+      return
+    }
+    entrance.pending++
+    this.#route(connection)
+  }
+
+  // Members
+
+  http(peer: Peer, message: HttpToHub): void {
+    let backend = this.#backends.get(peer)
+    switch (message.t) {
+      case 'serve':
+        if (!backend) {
+          backend = this.#enter(peer)
+        }
+        backend.serving = true
+        backend.socket = message.socket
+        backend.tls = message.tls
+        this.#announce()
+        this.#pump()
+        break
+      case 'unserve':
+        if (!backend) return
+        backend.serving = false
+        this.#announce()
+        this.#reroute(backend.takeBack(() => true))
+        break
+      case 'connections':
+        backend?.reported(message.taken, message.open)
+        break
+    }
+  }
+
+  /** A member passes a connection on: it belongs to another, or it serves no more. */
+  handle(peer: Peer, message: ToHub, handle: Handle, bytes: Uint8Array | undefined): void {
+    if (message.t !== 'route' || !isRawHandle(handle)) {
+      peer.protocolErrors++
+      handle.close()
+      return
+    }
+    const { role } = peer.place
+    const entrance = [...this.#entrances].find((one) => one.role === undefined || one.role === role) ?? {
+      ...NO_ENTRANCE,
+      role,
+      pending: 0,
+    }
+    this.#rerouted++
+    this.admit(connectionFrom(entrance, handle, bytes, { address: message.to }, message.to !== undefined))
+  }
+
+  opened(peer: Peer): void {
+    if (this.#backends.has(peer)) this.#pump()
+  }
+
+  shut(peer: Peer): void {
+    const backend = this.#backends.get(peer)
+    if (backend) this.#reroute(backend.takeBack(() => true))
+  }
+
+  gone(peer: Peer): void {
+    const backend = this.#backends.get(peer)
+    if (!backend) return
+    this.#backends.delete(peer)
+    // A process that was killed could not do it itself.
+    removePrivateSocket(backend.socket)
+    this.#announce()
+    this.#reroute(backend.end())
+  }
+
+  // Within
+
+  #enter(peer: Peer): Backend {
+    const backend = new Backend(peer, {
+      taken: ({ entrance }) => {
+        entrance.pending--
+        this.#routed++
+      },
+      // Its process is about to end: `gone` comes, and finds nothing left.
+      failed: (connections) => this.#reroute(connections),
+    })
+    this.#backends.set(peer, backend)
+    return backend
+  }
+
+  #announce(): void {
+    const servers = [...this.#backends.values()].filter((backend) => backend.serving).map((backend) => backend.at())
+    const message: HttpToMember = { t: 'servers', paths: [...this.#paths], servers, secret: this.#secret }
+    for (const { peer } of this.#backends.values()) this.#tell(peer, message)
+  }
+
+  #route(connection: Connection): void {
+    const backend = this.#choose(connection)
+    if (backend) {
+      backend.lastChosen = ++this.#chosen
+      backend.give(connection)
+    } else {
+      this.#waiting.push(connection)
+    }
+    this.#timer ??= setInterval(() => {
+      // After the next reading of the channels: when this process was busy, the answers may be waiting there.
+      setImmediate(() => this.#sweep())
+    }, SWEEP).unref()
+  }
+
+  #choose({ affinity, entrance, pinned }: Connection): Backend | undefined {
+    const candidates: Backend[] = []
+    for (const backend of this.#backends.values()) {
+      if (!backend.available || !backend.isIn(entrance.role)) continue
+      const wedged = backend.wedged
+      if (backend.peer.address === affinity.address && (pinned || !wedged)) return backend
+      if (!wedged) candidates.push(backend)
+    }
+    if (candidates.length < 2) return candidates[0]
+    const { key } = affinity
+    if (key === undefined) return least(candidates, ({ connections }) => connections)
+    // Each key prefers the seats in an order of its own: who comes or goes moves only the keys that are theirs.
+    return least(candidates, ({ peer }) => hash(`${key}\0${peer.place.id}`))
+  }
+
+  #pump(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const connection of waiting) this.#route(connection)
+  }
+
+  #reroute(connections: Connection[]): void {
+    this.#rerouted += connections.length
+    for (const connection of connections) this.#route(connection)
+  }
+
+  #takeBack(fits: (connection: Connection) => boolean): Connection[] {
+    const back = this.#waiting.filter(fits)
+    this.#waiting = this.#waiting.filter((connection) => !fits(connection))
+    for (const backend of this.#backends.values()) back.push(...backend.takeBack(fits))
+    return back
+  }
+
+  #reject({ entrance, handle }: Connection): void {
+    entrance.pending--
+    this.#rejected++
+    refuse(handle, 503, 'Retry-After: 1\r\n')
+  }
+
+  #sweep(): void {
+    for (const backend of this.#backends.values()) {
+      if (backend.wedged) this.#reroute(backend.takeBack(({ pinned }) => !pinned))
+    }
+    this.#pump()
+    const now = performance.now()
+    const expired = this.#takeBack(({ since, entrance }) => now - since > entrance.waitTimeout)
+    for (const connection of expired) this.#reject(connection)
+    const idle = this.#waiting.length === 0 && ![...this.#backends.values()].some((backend) => backend.busy)
+    if (!idle) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}
+
+function least(candidates: readonly Backend[], of: (backend: Backend) => number): Backend | undefined {
+  let best: Backend | undefined
+  let value = Number.POSITIVE_INFINITY
+  for (const backend of candidates) {
+    const own = of(backend)
+    if (own < value || (own === value && best && backend.lastChosen < best.lastChosen)) {
+      best = backend
+      value = own
+    }
+  }
+  return best
+}

@@ -1,0 +1,153 @@
+import { HubError, startHub } from 'hubwire'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Client, fetch, site, until, web, withSite } from './harness.js'
+
+function assertRefusal(text: string, status: string): void {
+  assert.match(text, new RegExp(`^HTTP/1.1 ${status}\r\n`))
+  const [head, body] = text.split('\r\n\r\n') as [string, string]
+  assert.match(head, '\r\nConnection: close')
+  assert.is(Number(/Content-Length: (\d+)/.exec(head)?.[1]), body.length)
+}
+
+site('a request line that is too long is answered 431', { maxRequestLine: 1000 }, async ({ port }) => {
+  const client = new Client(port)
+  await client.write(`GET /${'x'.repeat(600)}`)
+  await client.write('x'.repeat(600))
+  await client.until(() => client.ended, 'no end')
+  assertRefusal(client.received, '431 Request Header Fields Too Large')
+  client.destroy()
+  // Complete at once, it is the worker's business.
+  assert.is((await fetch(port, `/${'x'.repeat(2000)}`)).status, 200)
+})
+
+site(
+  'a head that is too long is answered 431, where the head is read',
+  { maxRequestLine: 500, sticky: { cookie: 'a' } },
+  async ({ port }) => {
+    const client = new Client(port)
+    await client.write('GET / HTTP/1.1\r\n')
+    await client.write(`X: ${'x'.repeat(600)}`)
+    await client.until(() => client.ended, 'no end')
+    assertRefusal(client.received, '431 Request Header Fields Too Large')
+    client.destroy()
+  },
+)
+
+site(
+  'a request line that takes too long is answered 408; silence is closed silently',
+  { headTimeout: 200 },
+  async ({ port }) => {
+    const slow = new Client(port)
+    const silent = new Client(port)
+    await slow.write('GET /wh')
+    await Promise.all([slow, silent].map((client) => client.until(() => client.ended || client.closed, 'no end')))
+    assertRefusal(slow.received, '408 Request Timeout')
+    assert.is(silent.received, '')
+    slow.destroy()
+    silent.destroy()
+  },
+)
+
+site('clients that drip do not prolong their time', { headTimeout: 300 }, async ({ port }) => {
+  const client = new Client(port)
+  const drip = setInterval(() => client.write('x'), 50)
+  await client.until(() => client.ended, 'no end')
+  clearInterval(drip)
+  assertRefusal(client.received, '408 Request Timeout')
+  client.destroy()
+})
+
+test('connections wait for a worker that is ready', () =>
+  withSite([{ role: 'web', exec: web }], {}, async ({ port, hub }) => {
+    await hub.stop('web-1')
+    const clients = Array.from({ length: 5 }, () => new Client(port))
+    const answers = Promise.all(clients.map((client) => client.who()))
+    await until(() => hub.stats().http?.waiting === 5, 'they wait')
+    await hub.restart('web-1')
+    assert.equal(await answers, Array(5).fill('web-1'))
+    for (const client of clients) client.destroy()
+  }))
+
+test('connections that wait too long, or are too many, are answered 503', () =>
+  withSite([], { maxWaiting: 2, waitTimeout: 300 }, async ({ port, hub }) => {
+    const clients: Client[] = []
+    for (let i = 0; i < 2; i++) {
+      const client = new Client(port)
+      clients.push(client)
+      await client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      await until(() => hub.stats().http?.waiting === i + 1, 'it waits')
+    }
+    const third = await fetch(port, '/')
+    assert.is(third.status, 503)
+    assert.is(third.headers['retry-after'], '1')
+    assert.is(hub.stats().http?.waiting, 2, 'it did not take the place of another')
+    for (const client of clients) {
+      await client.until(() => client.ended, 'no end')
+      assertRefusal(client.received, '503 Service Unavailable')
+      assert.match(client.received, '\r\nRetry-After: 1\r\n')
+      client.destroy()
+    }
+    assert.equal([hub.stats().http?.waiting, hub.stats().http?.rejected], [0, 3])
+    // A body that nobody reads does not cost the answer.
+    const posted = await fetch(port, '/', { method: 'POST', body: 'x'.repeat(200_000) })
+    assert.is(posted.status, 503)
+  }))
+
+test('only workers of the role, and only those that serve, get connections', () =>
+  withSite(
+    [
+      { role: 'web', exec: web },
+      { role: 'api', exec: web },
+      { id: 'idle', role: 'web', exec: web, env: { SERVE: 'no' } },
+    ],
+    { role: 'web' },
+    async ({ port, hub }) => {
+      for (let i = 0; i < 6; i++) assert.is((await fetch(port, '/who')).body, 'web-1')
+      const other = await hub.listen({ port: 0, host: '127.0.0.1', role: 'api' })
+      assert.is((await fetch(other.address().port, '/who')).body, 'api-1')
+      await other.close()
+    },
+  ))
+
+test('what cannot work is refused in words', async () => {
+  const hub = await startHub({ signals: false })
+  const refused = async (options: object, message: RegExp) => {
+    try {
+      await hub.listen(options as { port: number })
+    } catch (error) {
+      assert.instance(error, HubError)
+      assert.is((error as HubError).code, 'ERR_INVALID_ARG_VALUE')
+      assert.match((error as HubError).message, message)
+      return
+    }
+    throw new Error(`${JSON.stringify(options)} was not refused`)
+  }
+  try {
+    await refused({ port: 0, stickiness: 'ip' }, /unknown option 'stickiness'/)
+    await refused({}, /port must be/)
+    await refused({ port: 70_000 }, /port must be/)
+    await refused({ port: '80' }, /port must be/)
+    await refused({ port: 0, sticky: 'sid' }, /sticky must be 'socket.io'/)
+    await refused({ port: 0, sticky: { cookie: 'a', header: 'b' } }, /sticky must be/)
+    await refused({ port: 0, sticky: { cookies: 'a' } }, /unknown option 'cookies'/)
+    await refused({ port: 0, sticky: { header: 'a b' } }, /sticky must be/)
+    await refused({ port: 0, path: 'socket.io' }, /path must be/)
+    await refused({ port: 0, headTimeout: 0 }, /headTimeout/)
+    await refused({ port: 0, maxWaiting: -1 }, /maxWaiting/)
+    const taken = await hub.listen({ port: 0 })
+    try {
+      await hub.listen({ port: taken.address().port })
+      throw new Error('the port was given twice')
+    } catch (error) {
+      assert.is((error as NodeJS.ErrnoException).code, 'EADDRINUSE')
+    }
+    await taken.close()
+    assert.throws(() => taken.address(), /closed/)
+  } finally {
+    await hub.close()
+  }
+  assert.is(await hub.listen({ port: 0 }).catch((error) => error.code), 'ERR_HUB_CLOSED')
+})
+
+test.run()

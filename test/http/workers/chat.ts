@@ -1,0 +1,45 @@
+import { randomBytes } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { joinHub } from 'hubwire'
+import { Server } from 'socket.io'
+import { makeSessionId } from '#lib/http/session-id.js'
+import { memberOf } from '#lib/internal.js'
+import { createApp } from '../app.js'
+
+export interface Chat {
+  tasks: {
+    /** Engine.io sessions, and HTTP connections, that are open. */
+    open: () => { sessions: number; connections: number }
+    /** The remote end of the last request of each session, as the worker saw it, and the headers that it has. */
+    remotes: () => Record<string, string>
+  }
+}
+
+const hub = await joinHub<Chat>()
+const { address } = memberOf(hub, 'test')
+const server = createApp(() => hub.id)
+// The echo server of the app would answer every upgrade.
+server.removeAllListeners('upgrade')
+hub.serve(server)
+const io = new Server(server, { maxHttpBufferSize: 3e6 })
+io.engine.generateId = () => makeSessionId(address, randomBytes(15).toString('base64url'))
+const remotes: Record<string, string> = {}
+io.engine.use((req: IncomingMessage, _res: unknown, next: () => void) => {
+  const sid = /sid=([^&]+)/.exec(req.url ?? '')?.[1]
+  if (sid) {
+    const { remoteAddress, remotePort, remoteFamily } = req.socket
+    remotes[sid] = `${remoteAddress} ${remotePort} ${remoteFamily} ${req.headers['x-hubwire-forwarded'] ?? 'clean'}`
+  }
+  next()
+})
+io.on('connection', (socket) => {
+  socket.on('echo', (value, acknowledge) => {
+    if (typeof acknowledge === 'function') acknowledge({ value, id: hub.id })
+    else socket.emit('echo', value)
+  })
+})
+hub.handle('open', async () => ({
+  sessions: io.engine.clientsCount,
+  connections: await new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count))),
+}))
+hub.handle('remotes', () => remotes)

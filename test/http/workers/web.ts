@@ -1,0 +1,32 @@
+import { joinHub } from 'hubwire'
+import { createApp } from '../app.js'
+
+export interface Web {
+  tasks: {
+    act: (what: 'closeIdle' | 'closeAll' | 'close' | 'block') => string
+    open: () => number
+  }
+}
+
+const hub = await joinHub<Web>({ ready: process.env.READY === 'manual' ? 'manual' : 'auto' })
+const server = createApp(() => hub.id, JSON.parse(process.env.SERVER ?? '{}'))
+if (process.env.SERVE !== 'no') hub.serve(server)
+hub.handle('act', async (what) => {
+  switch (what) {
+    case 'closeIdle':
+      server.closeIdleConnections()
+      break
+    case 'closeAll':
+      server.closeAllConnections()
+      break
+    case 'close':
+      await new Promise((resolve) => server.close(resolve))
+      break
+    case 'block': {
+      const end = Date.now() + 2500
+      while (Date.now() < end);
+    }
+  }
+  return String(server.listening)
+})
+hub.handle('open', () => new Promise((resolve) => server.getConnections((_, count) => resolve(count))))
