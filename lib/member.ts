@@ -14,7 +14,7 @@ import { after } from './timers.js'
 import type { HandleOptions, HubStats, Member as MemberInfo, Sender, Target } from './types.js'
 import { VERSION } from './version.js'
 import { type Batch, readBatch } from './wire/batch.js'
-import { type Body, decodeArguments, decodeError, encodeArguments, encodeValue } from './wire/codec.js'
+import { type Body, decodeArguments, decodeError, decodeValue, encodeArguments, encodeValue } from './wire/codec.js'
 import {
   Address,
   ATTACHED,
@@ -35,6 +35,7 @@ import {
   readKind,
   readSender,
   requestHeader,
+  SINGLE,
   sameEventHead,
   VALIDATED,
 } from './wire/frame.js'
@@ -382,7 +383,14 @@ export class Member extends HubEmitter implements Messenger {
       values = this.#validator.eventArguments(event, args)
       flags = VALIDATED
     }
-    const { text, bytes } = checkSize(encodeArguments(values, 'event', event))
+    let body: Body
+    if (values.length === 1) {
+      body = encodeValue(values[0], 'event', event, 'args[0]')
+      flags |= SINGLE
+    } else {
+      body = encodeArguments(values, 'event', event)
+    }
+    const { text, bytes } = checkSize(body)
     if (this.#link.queuedBytes > this.#settings.maxQueueBytes) {
       throw this.#overloaded(`emit(${JSON.stringify(event)}) to ${to}`)
     }
@@ -512,7 +520,7 @@ export class Member extends HubEmitter implements Messenger {
     this.#eventsReceived++
     let args: unknown[]
     try {
-      args = decodeArguments(text, bytes)
+      args = flags & SINGLE ? [decodeValue(text, bytes)] : decodeArguments(text, bytes)
       if (!(flags & VALIDATED) && this.#validator.hasEvent(name)) args = this.#validator.eventArguments(name, args)
     } catch (error) {
       this.#refusePayload(name, from, error as Error)

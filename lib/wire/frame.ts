@@ -55,6 +55,9 @@ export const KEPT = 0x40
 /** On an Answer: the last one of its sender. */
 export const DONE = 0x20
 
+/** Of an Event: the body is its only argument, not the list of them. Most events have one, and a list costs both ends. */
+export const SINGLE = 0x20
+
 /** Addresses that mean the same in every hub. Seats, roles and incarnations get the numbers from `FIRST_ADDRESS` on. */
 export const Address = { Hub: 0, Everybody: 1, Others: 2, Anybody: 3 } as const
 export const FIRST_ADDRESS = 16
