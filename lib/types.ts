@@ -287,7 +287,12 @@ export type HttpServer = NodeHttpServer | NodeHttpsServer
  * address. `header`: by the address in a header that a proxy of yours sets. `cookie`: by the session id, or else the
  * value, of a cookie. `false`: to the worker with fewest connections, as is done with all that belong nowhere.
  */
-export type Sticky = 'socket.io' | 'ip' | { readonly header: string } | { readonly cookie: string } | false
+export type Sticky =
+  | 'socket.io'
+  | 'ip'
+  | { readonly header: string; readonly cookie?: never }
+  | { readonly cookie: string; readonly header?: never }
+  | false
 
 /** The options of `hub.listen()`. */
 export interface ListenOptions {

@@ -6,6 +6,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { io } from 'socket.io-client'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 
@@ -21,6 +22,7 @@ test.before(async () => {
   folder = await fs.mkdtemp(path.join(os.tmpdir(), 'hubwire-readme-'))
   await fs.mkdir(path.join(folder, 'node_modules'))
   await fs.symlink(top, path.join(folder, 'node_modules', 'hubwire'))
+  await fs.symlink(path.join(top, 'node_modules', 'socket.io'), path.join(folder, 'node_modules', 'socket.io'))
 })
 
 test.after(async () => {
@@ -35,9 +37,10 @@ function codeBelow(heading: string, language: string): string {
   throw new Error(`no ${language} block below "${heading}"`)
 }
 
-test('the quick start runs as pasted, does what the page says, and ends at Ctrl-C', async () => {
-  await fs.writeFile(path.join(folder, 'app.mjs'), codeBelow('Quick start', 'js'))
-  const child = spawn(process.execPath, ['app.mjs'], { cwd: folder, env: { ...process.env, PORT: '0' } })
+/** Runs a file of the page, until it ends. */
+async function start(file: string, code: string) {
+  await fs.writeFile(path.join(folder, file), code)
+  const child = spawn(process.execPath, [file], { cwd: folder, env: { ...process.env, PORT: '0' } })
   app = child
   const exit = once(child, 'exit')
   let output = ''
@@ -53,20 +56,44 @@ test('the quick start runs as pasted, does what the page says, and ends at Ctrl-
       await sleep(20)
     }
   }
+  return { child, exit, printed, output: () => output }
+}
 
+test('the quick start runs as pasted, does what the page says, and ends at Ctrl-C', async () => {
+  const { child, exit, printed, output } = await start('app.mjs', codeBelow('Quick start', 'js'))
   for (const line of [/^web-1 listens: /, /^web-2 listens: /, 'running: primary, web-1, web-2, 101'])
     await printed(line)
-  const url = /curl (http:\S+)/.exec(output)?.[1] as string
+  const url = /curl (http:\S+)/.exec(output())?.[1] as string
   const answers = [await get(url), await get(url)]
   for (const [index, answer] of answers.entries()) {
     assert.match(answer, new RegExp(`^web-[12] had mail ${index + 1} sent\n$`))
     await printed(`101 sends a mail to ann, asked by ${answer.slice(0, 5)}`)
   }
   for (const id of ['web-1', 'web-2']) await printed(`${id} heard that ann got a mail`)
-  assert.not.match(output, /warning|error/i)
+  assert.not.match(output(), /warning|error/i)
 
   child.kill('SIGINT')
-  assert.equal(await exit, [0, null], output)
+  assert.equal(await exit, [0, null], output())
+})
+
+test('the chat runs as pasted: its clients hear each other, whichever workers they are at', async () => {
+  const { child, exit, printed, output } = await start('chat.mjs', codeBelow('HTTP and Socket.IO', 'js'))
+  await printed(/^http:/)
+  const url = output().trim()
+  const clients = Array.from({ length: 4 }, () => io(url, { forceNew: true, transports: ['websocket'] }))
+  try {
+    await Promise.all(clients.map((client) => new Promise<void>((resolve) => client.once('connect', () => resolve()))))
+    const heard = clients.map((client) => new Promise((resolve) => client.once('said', resolve)))
+    const [first] = clients
+    first?.emit('say', 'hello')
+    assert.equal(await Promise.all(heard), Array(4).fill(`${first?.id}: hello`))
+    assert.match(await get(url), /^hello from web-[1-4]\n$/)
+  } finally {
+    for (const client of clients) client.disconnect()
+  }
+  assert.not.match(output(), /warning|error/i)
+  child.kill('SIGINT')
+  assert.equal(await exit, [0, null], output())
 })
 
 test('what the page shows of the output is what the code prints', () => {

@@ -4,6 +4,7 @@ import { io, type Socket } from 'socket.io-client'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Client, fetch, type Site, until, withSite } from './harness.js'
+import { Polling } from './polling.js'
 import type { Chat } from './workers/chat.js'
 
 const exec = new URL('./workers/chat.js', import.meta.url)
@@ -18,52 +19,10 @@ function chat(name: string, count: number, body: (site: Site & { chat: PrimaryHu
   )
 }
 
-/** A Socket.IO session over polling, packet by packet, on whatever connections its caller likes. */
-class Polling {
-  readonly #port: number
-  sid = ''
-  agent: http.Agent | false = false
-
-  constructor(port: number) {
-    this.#port = port
-  }
-
-  static async open(port: number): Promise<Polling> {
-    const session = new Polling(port)
-    const opened = await session.get()
-    session.sid = JSON.parse(opened.slice(1)).sid
-    assert.is(await session.post('40'), 'ok')
-    assert.match(await session.get(), /^40/)
-    return session
-  }
-
-  get target(): string {
-    return `/socket.io/?EIO=4&transport=polling${this.sid && `&sid=${this.sid}`}`
-  }
-
-  async get(): Promise<string> {
-    const { status, body } = await fetch(this.#port, this.target, { agent: this.agent })
-    assert.is(status, 200, body)
-    return body
-  }
-
-  async post(body: string): Promise<string> {
-    const headers = { 'content-type': 'text/plain;charset=UTF-8' }
-    const answer = await fetch(this.#port, this.target, { agent: this.agent, method: 'POST', body, headers })
-    assert.is(answer.status, 200, answer.body)
-    return answer.body
-  }
-
-  async echo(value: unknown): Promise<void> {
-    assert.is(await this.post(`42${JSON.stringify(['echo', value])}`), 'ok')
-    assert.is(await this.get(), `42${JSON.stringify(['echo', value])}`)
-  }
-}
-
 chat('sessions of all workers and plain requests mix on one kept-alive connection', 3, async ({ port, chat }) => {
   const sessions: Polling[] = []
   for (let i = 0; i < 6; i++) sessions.push(await Polling.open(port))
-  assert.is(new Set(sessions.map(({ sid }) => sid.split('.')[0])).size, 3, 'they live on three workers')
+  assert.is(new Set(sessions.map(({ address }) => address)).size, 3, 'they live on three workers')
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
   for (const session of sessions) session.agent = agent
   const here = (await fetch(port, '/who', { agent })).body
@@ -104,7 +63,7 @@ async function elsewhere(port: number, session: Polling): Promise<{ client: Clie
 /** Whether the worker at this connection has seen a request of the session itself: asks for its own record. */
 async function owns(_port: number, client: Client, session: Polling): Promise<boolean> {
   const id = /web-\d/.exec(client.received)?.[0] as string
-  return owners.get(session.sid.split('.')[0] as string) === id
+  return owners.get(session.address) === id
 }
 
 /** Ids by the address in session ids. */
@@ -124,7 +83,7 @@ chat(
   async ({ port, chat }) => {
     const session = await Polling.open(port)
     await learnOwners(chat)
-    const owner = owners.get(session.sid.split('.')[0] as string) as string
+    const owner = owners.get(session.address) as string
     const { client } = await elsewhere(port, session)
     // A header that somebody made up is a header like any other.
     const forged = 'X-Hubwire-Forwarded: secret 1.2.3.4 5 IPv4\r\n'
@@ -140,7 +99,7 @@ chat(
 chat('a poll that is aborted is aborted at its owner', 2, async ({ port, chat }) => {
   const session = await Polling.open(port)
   await learnOwners(chat)
-  const owner = owners.get(session.sid.split('.')[0] as string) as string
+  const owner = owners.get(session.address) as string
   assert.is((await chat.to(owner).request('open')).sessions, 1)
   const { client } = await elsewhere(port, session)
   await client.write(`GET ${session.target} HTTP/1.1\r\nHost: x\r\n\r\n`)
@@ -157,7 +116,7 @@ chat('a poll that is aborted is aborted at its owner', 2, async ({ port, chat })
 chat('a session whose worker is gone is unknown, in engine.io’s own words', 2, async ({ port, chat }) => {
   const session = await Polling.open(port)
   await learnOwners(chat)
-  const owner = owners.get(session.sid.split('.')[0] as string) as string
+  const owner = owners.get(session.address) as string
   const { client } = await elsewhere(port, session)
   // A poll that hangs when its owner dies, and requests after that.
   await client.write(`GET ${session.target} HTTP/1.1\r\nHost: x\r\n\r\n`)
@@ -178,7 +137,7 @@ const frame = (text: string) => `\x81${String.fromCharCode(0x80 | text.length)}\
 chat('an upgrade that reached another worker travels to its owner', 2, async ({ port, chat }) => {
   const session = await Polling.open(port)
   await learnOwners(chat)
-  const owner = owners.get(session.sid.split('.')[0] as string) as string
+  const owner = owners.get(session.address) as string
   const { client, id } = await elsewhere(port, session)
   assert.is.not(id, owner)
   const target = session.target.replace('polling', 'websocket')
