@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { surface } from '../emitter.js'
 import { HubError, invalid } from '../errors.js'
-import type { HttpRoom, Member } from '../member.js'
+import type { Member } from '../member.js'
 import type { HttpToMember } from '../relay/control.js'
 import { show } from '../supervisor/checks.js'
 import type { HttpServer } from '../types.js'
@@ -12,6 +12,7 @@ import type { Handle } from '../wire/transport.js'
 import { Forwarding } from './forwarding.js'
 import { createPrivateSocket, removePrivateSocket } from './private-socket.js'
 import { inject, isRawHandle, type RawHandle } from './raw-handle.js'
+import type { HttpRoom } from './room.js'
 
 /** How long closed connections may go unreported, in milliseconds: many closings are one message. */
 const REPORT = 20
