@@ -1,9 +1,9 @@
+import { checkDuration, checkNumber, checkOptions } from './checks.js'
 import type { Contract, UntypedContract } from './contract.js'
 import { invalid } from './errors.js'
 import type { ExchangeOptions } from './exchange.js'
 import { type Schemas, Validator } from './schema.js'
-import { checkDuration, checkNumber } from './supervisor/checks.js'
-import { checkOptions, SUPERVISION_OPTIONS } from './supervisor/options.js'
+import { SUPERVISION_OPTIONS } from './supervisor/options.js'
 import type { SupervisionOptions, WorkerSpec } from './types.js'
 
 /** The options of `startHub()`. Those of supervision hold for all workers whose spec says nothing else. */

@@ -1,6 +1,6 @@
+import { checkOptions, show } from '../checks.js'
 import { HubError, invalid } from '../errors.js'
 import { isThenable, type Validator } from '../schema.js'
-import { checkOptions, show } from '../supervisor/checks.js'
 import type { HandleOptions, Sender, TaskContext } from '../types.js'
 import { type Body, decodeValue, encodeError, encodeValue } from '../wire/codec.js'
 import {
