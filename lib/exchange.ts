@@ -96,8 +96,10 @@ export class Exchange {
     } catch (error) {
       if (peer.protocolErrors++ > 0) return
       const { id } = peer.place
-      process.emitWarning(`Hubwire: member "${id}" sent what the hub cannot read: ${(error as Error).message}`, {
+      const { message, stack } = error as Error
+      process.emitWarning(`Hubwire: member "${id}" sent what the hub cannot read: ${message}`, {
         code: 'ERR_HUB_PROTOCOL',
+        detail: stack,
       })
     }
   }

@@ -68,17 +68,19 @@ export function readOptions(options: HubOptions<Contract>): PrimaryOptions {
   const supervision = Object.fromEntries(
     Object.entries(options).filter(([key]) => (SUPERVISION_OPTIONS as readonly string[]).includes(key)),
   ) as SupervisionOptions
-  const bytes = (name: 'highWaterMark' | 'maxQueueBytes' | 'maxHeldBytes' | 'maxQueuedTasks', otherwise: number) =>
-    options[name] === undefined ? otherwise : checkNumber(options[name], 1, `startHub(): ${name}`)
+  const atLeastOne = (
+    name: 'highWaterMark' | 'maxQueueBytes' | 'maxHeldBytes' | 'maxQueuedTasks',
+    otherwise: number,
+  ) => (options[name] === undefined ? otherwise : checkNumber(options[name], 1, `startHub(): ${name}`))
   return {
     supervision,
     validator: new Validator(options.schemas),
     signals,
     timeout,
-    highWaterMark: bytes('highWaterMark', 1 << 20),
-    maxQueueBytes: bytes('maxQueueBytes', 64 << 20),
-    maxHeldBytes: bytes('maxHeldBytes', 16 << 20),
-    maxQueuedTasks: bytes('maxQueuedTasks', 10_000),
+    highWaterMark: atLeastOne('highWaterMark', 1 << 20),
+    maxQueueBytes: atLeastOne('maxQueueBytes', 64 << 20),
+    maxHeldBytes: atLeastOne('maxHeldBytes', 16 << 20),
+    maxQueuedTasks: atLeastOne('maxQueuedTasks', 10_000),
     slowAfter: options.slowAfter === undefined ? 1000 : checkDuration(options.slowAfter, 'startHub(): slowAfter'),
     gracePeriod: supervision.gracePeriod ?? 10_000,
   }

@@ -105,7 +105,7 @@ export class Primary extends Member {
   async start(workers: readonly WorkerSpec[]): Promise<void> {
     if (this.#options.signals) {
       this.#uninstallSignals = installSignals({
-        onFirst: (signal) => this.#endAfter(signal),
+        onFirst: () => this.#endInOrder(),
         onSecond: (signal) => this.#endNow(signal),
       })
     }
@@ -245,7 +245,7 @@ export class Primary extends Member {
     })
   }
 
-  #endAfter(_signal: StopSignal): void {
+  #endInOrder(): void {
     this.ending = true
     this.close().finally(() => process.exit(process.exitCode ?? (this.#clean ? 0 : 1)))
   }
