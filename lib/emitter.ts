@@ -72,8 +72,8 @@ export abstract class HubEmitter extends EventEmitter {
     return this
   }
 
-  /** An event came: calls whoever listens to it here. */
-  protected deliver(event: string, args: unknown[], from: Sender): void {
+  /** An event came: calls whoever listens to it here. @internal */
+  deliver(event: string, args: unknown[], from: Sender): void {
     for (const listener of this.#anyListeners) {
       try {
         listener(event, args, { from })

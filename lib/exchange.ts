@@ -1,11 +1,5 @@
-import {
-  type AddressedMember,
-  type HttpToHub,
-  PROTOCOL,
-  type Settings,
-  type ToHub,
-  type ToMember,
-} from './relay/control.js'
+import { abandonHeld, deliverHeld } from './held.js'
+import type { HttpToHub, Settings, ToHub, ToMember } from './relay/control.js'
 import { Directory } from './relay/directory.js'
 import { Lobby } from './relay/lobby.js'
 import type { Peer } from './relay/peer.js'
@@ -14,9 +8,9 @@ import { Switchboard } from './relay/switchboard.js'
 import { Dispatcher } from './tasks/dispatcher.js'
 import { after } from './timers.js'
 import type { Exit, LifecycleEvents, LinkStats, Member, MemberState } from './types.js'
-import { VERSION } from './version.js'
+import { addressed, answerHello } from './welcome.js'
 import { type Batch, readBatch } from './wire/batch.js'
-import { Address, controlBody, controlFrame, eventName, Kind, readKind } from './wire/frame.js'
+import { Address, controlBody, controlFrame, Kind, readKind } from './wire/frame.js'
 import type { Handle, Transport } from './wire/transport.js'
 
 export interface ExchangeOptions extends Settings {
@@ -78,7 +72,7 @@ export class Exchange {
   }
 
   removePlace(place: Place): void {
-    this.#abandonHold(place)
+    abandonHeld(place, this.dispatcher)
     this.directory.removePlace(place)
     this.dispatcher.forgetPlace(place)
     this.dispatcher.settle()
@@ -102,8 +96,10 @@ export class Exchange {
     } catch (error) {
       if (peer.protocolErrors++ > 0) return
       const { id } = peer.place
-      process.emitWarning(`Hubwire: member "${id}" sent what the hub cannot read: ${(error as Error).message}`, {
+      const { message, stack } = error as Error
+      process.emitWarning(`Hubwire: member "${id}" sent what the hub cannot read: ${message}`, {
         code: 'ERR_HUB_PROTOCOL',
+        detail: stack,
       })
     }
   }
@@ -117,7 +113,7 @@ export class Exchange {
     this.#announce(place)
     if (state === 'ready') this.lifecycle('join', place, undefined)
     if (state === 'stopped' || state === 'given-up') {
-      this.#abandonHold(place)
+      abandonHeld(place, this.dispatcher)
       this.dispatcher.settle()
     }
   }
@@ -182,7 +178,7 @@ export class Exchange {
     const message = JSON.parse(body) as ToHub
     switch (message.t) {
       case 'hello':
-        this.#welcome(peer, message.protocol, message.version)
+        this.#welcome(peer, message)
         break
       case 'listen':
         peer.registrations.listen(message.name, message.on)
@@ -239,7 +235,7 @@ export class Exchange {
       if (place.peer !== peer) return
       place.away = true
       this.directory.version++
-      this.#abandonHold(place)
+      abandonHeld(place, this.dispatcher)
       this.dispatcher.settle()
     })?.unref()
   }
@@ -258,37 +254,12 @@ export class Exchange {
     }
   }
 
-  #welcome(peer: Peer, protocol: number, version: string): void {
-    const { id, role } = peer.place
-    if (protocol !== PROTOCOL) {
-      this.tell(peer, {
-        t: 'refused',
-        message:
-          `joinHub() in "${id}": it is hubwire ${version}, the primary is ${VERSION}, and they do not speak the same ` +
-          'protocol. Install one version for both, and restart the primary.',
-      })
-      return
-    }
-    if (version !== VERSION) {
-      process.emitWarning(
-        `Hubwire: worker "${id}" is hubwire ${version}, the primary is ${VERSION}. Restart the primary.`,
-      )
-    }
-    peer.joined = true
-    const { timeout, highWaterMark, maxQueueBytes, gracePeriod } = this.#options
-    this.tell(peer, {
-      t: 'welcome',
-      id,
-      role,
-      incarnation: peer.incarnation,
-      address: peer.address,
-      members: [...this.directory.places].map(addressed),
-      roles: [...this.directory.roles].map(({ name, address }) => [name, address]),
-      settings: { timeout, highWaterMark, maxQueueBytes, gracePeriod },
-    })
+  #welcome(peer: Peer, hello: Extract<ToHub, { t: 'hello' }>): void {
+    const answer = answerHello(peer, hello, this.directory, this.#options)
+    if (answer.t === 'welcome') peer.joined = true
+    this.tell(peer, answer)
   }
 
-  /** The member is ready: what waited for it is matched against what it really listens to and serves. */
   #open(peer: Peer): void {
     if (peer.ready || !peer.joined || !this.#hooks.ready(peer)) return
     const { place } = peer
@@ -297,30 +268,8 @@ export class Exchange {
     place.known = peer.registrations
     this.directory.version++
     this.dispatcher.opened(peer)
-    place.hold.release((sender, text, at, length, attachment) => {
-      const frame = text.substring(at, at + length)
-      const attached = attachment ? [attachment] : []
-      if (readKind(text, at) === Kind.Request) {
-        for (const outlet of this.dispatcher.resume(sender, text, at, length, attachment)) {
-          outlet.deliver(sender, frame, attached)
-        }
-      } else if (peer.registrations.listens(eventName(text, at))) {
-        peer.deliver(sender, frame, attached)
-      } else {
-        place.droppedEvents++
-      }
-    })
-    place.pressure.relieve()
+    deliverHeld(peer, this.dispatcher)
     this.#hooks.opened(peer)
-  }
-
-  /** Nobody will come for what was held. */
-  #abandonHold(place: Place): void {
-    place.hold.release((sender, text, at) => {
-      if (readKind(text, at) === Kind.Request) this.dispatcher.refuseHeld(sender, text, at)
-      else place.droppedEvents++
-    })
-    place.pressure.relieve()
   }
 
   async #drained(peer: Peer, n: number, to: readonly number[]): Promise<void> {
@@ -347,8 +296,4 @@ export class Exchange {
     const frame = controlFrame(JSON.stringify(message))
     for (const { peer } of this.directory.places) if (peer?.joined) peer.tell(frame)
   }
-}
-
-function addressed(place: Place): AddressedMember {
-  return { ...place.snapshot(), address: place.address }
 }

@@ -1,9 +1,9 @@
+import { checkDuration, checkNumber, checkOptions } from './checks.js'
 import type { Contract, UntypedContract } from './contract.js'
 import { invalid } from './errors.js'
 import type { ExchangeOptions } from './exchange.js'
 import { type Schemas, Validator } from './schema.js'
-import { checkDuration, checkNumber } from './supervisor/checks.js'
-import { checkOptions, SUPERVISION_OPTIONS } from './supervisor/options.js'
+import { SUPERVISION_OPTIONS } from './supervisor/options.js'
 import type { SupervisionOptions, WorkerSpec } from './types.js'
 
 /** The options of `startHub()`. Those of supervision hold for all workers whose spec says nothing else. */
@@ -68,17 +68,19 @@ export function readOptions(options: HubOptions<Contract>): PrimaryOptions {
   const supervision = Object.fromEntries(
     Object.entries(options).filter(([key]) => (SUPERVISION_OPTIONS as readonly string[]).includes(key)),
   ) as SupervisionOptions
-  const bytes = (name: 'highWaterMark' | 'maxQueueBytes' | 'maxHeldBytes' | 'maxQueuedTasks', otherwise: number) =>
-    options[name] === undefined ? otherwise : checkNumber(options[name], 1, `startHub(): ${name}`)
+  const atLeastOne = (
+    name: 'highWaterMark' | 'maxQueueBytes' | 'maxHeldBytes' | 'maxQueuedTasks',
+    otherwise: number,
+  ) => (options[name] === undefined ? otherwise : checkNumber(options[name], 1, `startHub(): ${name}`))
   return {
     supervision,
     validator: new Validator(options.schemas),
     signals,
     timeout,
-    highWaterMark: bytes('highWaterMark', 1 << 20),
-    maxQueueBytes: bytes('maxQueueBytes', 64 << 20),
-    maxHeldBytes: bytes('maxHeldBytes', 16 << 20),
-    maxQueuedTasks: bytes('maxQueuedTasks', 10_000),
+    highWaterMark: atLeastOne('highWaterMark', 1 << 20),
+    maxQueueBytes: atLeastOne('maxQueueBytes', 64 << 20),
+    maxHeldBytes: atLeastOne('maxHeldBytes', 16 << 20),
+    maxQueuedTasks: atLeastOne('maxQueuedTasks', 10_000),
     slowAfter: options.slowAfter === undefined ? 1000 : checkDuration(options.slowAfter, 'startHub(): slowAfter'),
     gracePeriod: supervision.gracePeriod ?? 10_000,
   }

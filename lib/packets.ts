@@ -12,6 +12,9 @@ import {
   writeRooms,
 } from './wire/packet.js'
 
+/** The control messages that are Socket.IO's. */
+type Message = Extract<ToMember, { t: 'members' | 'asked' | 'gone' }>
+
 /** Whom a packet is for, the sender's own sockets and servers excepted. */
 export type Audience =
   | { readonly scope: typeof Scope.Rooms; readonly rooms: readonly string[] }
@@ -190,20 +193,23 @@ export class Packets {
     if (done && inquiry.lost(from)) this.#done(call, inquiry)
   }
 
-  asked({ call, to }: Extract<ToMember, { t: 'asked' }>): void {
-    const inquiry = this.#inquiries.get(call)
-    if (inquiry?.asked(to)) this.#done(call, inquiry)
-  }
-
-  gone(address: number): void {
-    for (const [call, inquiry] of this.#inquiries) if (inquiry.lost(address)) this.#done(call, inquiry)
-  }
-
-  counted({ nsp, count }: Extract<ToMember, { t: 'members' }>): void {
-    const attached = this.#attached.get(nsp)
-    if (!attached) return
-    attached.servers = count
-    attached.onCounted()
+  control(message: Message): void {
+    switch (message.t) {
+      case 'asked': {
+        const inquiry = this.#inquiries.get(message.call)
+        if (inquiry?.asked(message.to)) this.#done(message.call, inquiry)
+        break
+      }
+      case 'gone':
+        for (const [call, inquiry] of this.#inquiries) if (inquiry.lost(message.address)) this.#done(call, inquiry)
+        break
+      case 'members': {
+        const attached = this.#attached.get(message.nsp)
+        if (!attached) break
+        attached.servers = message.count
+        attached.onCounted()
+      }
+    }
   }
 
   /** The hub is gone: what was asked is done, with what there is. */

@@ -1,6 +1,6 @@
+import { show } from './checks.js'
 import { invalid } from './errors.js'
 import { parseTarget, Recipients } from './recipients.js'
-import { show } from './supervisor/checks.js'
 import type { CallOptions } from './tasks/pending.js'
 import type { Gathered, Target } from './types.js'
 import { MAX_RETRIES } from './wire/frame.js'

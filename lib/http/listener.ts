@@ -1,6 +1,6 @@
 import type { AddressInfo, Server } from 'node:net'
+import { checkDuration, checkNumber, checkOptions, show } from '../checks.js'
 import { HubError, invalid } from '../errors.js'
-import { checkDuration, checkNumber, checkOptions, show } from '../supervisor/checks.js'
 import type { Listening, ListenOptions } from '../types.js'
 import { connectionFrom, type Entrance } from './connection.js'
 import { createRawServer, type RawHandle, remoteAddress } from './raw-handle.js'

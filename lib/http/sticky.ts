@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net'
+import { checkOptions, show } from '../checks.js'
 import { invalid } from '../errors.js'
-import { checkOptions, show } from '../supervisor/checks.js'
 import type { Sticky } from '../types.js'
 import { cookie, field, type HeadPart, type RequestHead } from './request-head.js'
 import { addressOf } from './session-id.js'

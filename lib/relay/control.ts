@@ -1,4 +1,4 @@
-import type { Exit, LifecycleEvents, Member } from '../types.js'
+import type { LifecycleEvents, Member } from '../types.js'
 
 /** The wire's version. Both ends must speak the same. */
 export const PROTOCOL = 1
@@ -115,5 +115,3 @@ export function readSettings(settings: { readonly [K in keyof Settings]: number 
     gracePeriod: gracePeriod ?? Number.POSITIVE_INFINITY,
   }
 }
-
-export type { Exit }

@@ -2,8 +2,8 @@ import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { show } from '../checks.js'
 import { invalid } from '../errors.js'
-import { show } from './checks.js'
 
 /**
  * The absolute path of the file that a worker runs.

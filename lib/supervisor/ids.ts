@@ -1,5 +1,5 @@
+import { show } from '../checks.js'
 import { invalid } from '../errors.js'
-import { show } from './checks.js'
 
 /** In UTF-16 units: ids travel in frames, which count so. */
 const LONGEST_ID = 255

@@ -1,11 +1,8 @@
+import { checkDuration, checkNumber, checkOptions, checkStrings, checkWord, show } from '../checks.js'
 import { invalid } from '../errors.js'
 import type { RestartKind, SupervisionOptions, WorkerSpec } from '../types.js'
-import { checkDuration, checkNumber, checkOptions, checkStrings, checkWord, show } from './checks.js'
 import { resolveExec } from './exec.js'
 import { checkName, normaliseId } from './ids.js'
-
-export { checkOptions } from './checks.js'
-export { normaliseId } from './ids.js'
 
 /** `SupervisionOptions` with nothing left open. */
 export interface Supervision {

@@ -1,6 +1,7 @@
+import { checkOptions, show } from '../checks.js'
 import { HubError, invalid } from '../errors.js'
 import { isThenable, type Validator } from '../schema.js'
-import type { Sender, TaskContext } from '../types.js'
+import type { HandleOptions, Sender, TaskContext } from '../types.js'
 import { type Body, decodeValue, encodeError, encodeValue } from '../wire/codec.js'
 import {
   ATTACHED,
@@ -248,4 +249,17 @@ export class Handlers {
     this.#waiting = []
     for (const resolve of waiting) resolve()
   }
+}
+
+/**
+ * How many of a task may run at a time.
+ * @throws {HubError} `ERR_INVALID_ARG_VALUE`, in words that begin with what was tried
+ */
+export function readConcurrency(options: HandleOptions, attempt: string): number {
+  checkOptions(options, ['concurrency'], attempt)
+  const { concurrency = Number.POSITIVE_INFINITY } = options
+  if (concurrency !== Number.POSITIVE_INFINITY && !(Number.isInteger(concurrency) && concurrency > 0)) {
+    throw invalid(`${attempt}: concurrency must be a whole number from 1 on, or Infinity, not ${show(concurrency)}.`)
+  }
+  return concurrency
 }

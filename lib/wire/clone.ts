@@ -1,17 +1,7 @@
 import { types } from 'node:util'
 import { Deserializer, Serializer } from 'node:v8'
-import {
-  classOf,
-  define,
-  type ErrorField,
-  type ErrorLimits,
-  type ErrorParts,
-  errorParts,
-  fillError,
-  isError,
-  newError,
-} from './errors.js'
-import { hasItemsOnly, MAX_DEPTH } from './plain.js'
+import { type Carrier, Carriers, containsError } from './carriers.js'
+import { type ErrorField, type ErrorLimits, type ErrorParts, fillError, newError } from './errors.js'
 import { unclonable } from './refusal.js'
 
 // The structured clone as V8 writes it, except for views and errors, which are "host objects" of our own:
@@ -58,7 +48,7 @@ const typedArrayTag = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint
  * when it cannot; `refusal` makes that readable.
  */
 export function writeClone(value: unknown): Uint8Array {
-  return containsError(value, 0, new Set()) ? writeErrors(value) : new Writer().finish(value, [])
+  return containsError(value) ? writeErrors(value) : new Writer().finish(value, [])
 }
 
 /**
@@ -67,9 +57,19 @@ export function writeClone(value: unknown): Uint8Array {
  */
 export function writeErrors(value: unknown, limits?: ErrorLimits, prune = false): Uint8Array {
   const writer = new Writer()
-  const carriers = new Carriers(writer.carriers, limits, prune)
+  const isWritable = prune ? (part: unknown) => canWriteErrors(part, limits) : undefined
+  const carriers = new Carriers(writer.carriers, limits, isWritable)
   const root = carriers.replace(value, 0)
   return writer.finish(root, carriers.records)
+}
+
+function canWriteErrors(value: unknown, limits: ErrorLimits | undefined): boolean {
+  try {
+    writeErrors(value, limits)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Whether V8 can write that value by itself. */
@@ -97,7 +97,7 @@ export function readClone(bytes: Uint8Array): unknown {
 
 class Writer extends Serializer {
   /** The views that stand for errors. */
-  readonly carriers = new Map<object, { readonly index: number; readonly errorClass: number }>()
+  readonly carriers = new Map<object, Carrier>()
 
   finish(root: unknown, records: readonly unknown[]): Uint8Array {
     ;(this as unknown as ViewsAsHostObjects)._setTreatArrayBufferViewsAsHostObjects(true)
@@ -163,149 +163,6 @@ class Reader extends Deserializer {
     this.errors.set(index, error)
     return error
   }
-}
-
-/** Puts carriers in the place of errors, in copies of all that can contain some. */
-class Carriers {
-  readonly records: unknown[] = []
-  readonly #carriers: Writer['carriers']
-  readonly #limits: ErrorLimits | undefined
-  readonly #prune: boolean
-  readonly #copies = new Map<object, object>()
-
-  constructor(carriers: Writer['carriers'], limits: ErrorLimits | undefined, prune: boolean) {
-    this.#carriers = carriers
-    this.#limits = limits
-    this.#prune = prune
-  }
-
-  replace(value: unknown, depth: number, causes = 0): unknown {
-    if (typeof value !== 'object' || value === null) return value
-    const known = this.#copies.get(value)
-    if (known !== undefined) return known
-    checkDepth(depth)
-    if (isError(value)) return this.#replaceError(value, depth, causes)
-    if (isOpaque(value)) return value
-    const inside = (part: unknown) => this.replace(part, depth + 1, causes)
-    if (types.isMap(value)) {
-      const copy = this.#remember(value, new Map())
-      for (const [key, item] of Map.prototype.entries.call(value)) copy.set(inside(key), inside(item))
-      return copy
-    }
-    if (types.isSet(value)) {
-      const copy = this.#remember(value, new Set())
-      for (const item of Set.prototype.values.call(value)) copy.add(inside(item))
-      return copy
-    }
-    const copy: object = this.#remember(value, Array.isArray(value) ? emptyArray(value.length) : {})
-    for (const key of Object.keys(value)) define(copy, key, inside((value as Record<string, unknown>)[key]), true)
-    return copy
-  }
-
-  #replaceError(error: Error, depth: number, causes: number): object {
-    const carrier = this.#remember(error, new Uint8Array(0))
-    const index = this.records.length
-    this.#carriers.set(carrier, { index, errorClass: classOf(error) })
-    this.records.push(undefined)
-    const { name, message, stack, fields } = errorParts(error, this.#limits !== undefined)
-    const kept = fields.flatMap(([key, value, enumerable]) =>
-      this.#drops(key, value, causes)
-        ? []
-        : [[key, this.replace(this.#pruned(key, value), depth + 1, causes + 1), enumerable]],
-    )
-    const cutMessage = message?.slice(0, this.#limits?.message)
-    this.records[index] = [
-      name?.slice(0, this.#limits?.message),
-      cutMessage,
-      stack?.slice(0, this.#limits?.stack),
-      kept,
-    ]
-    return carrier
-  }
-
-  #drops(key: string, value: unknown, causes: number): boolean {
-    if (this.#limits === undefined) return false
-    if (causes >= this.#limits.causes && (key === 'cause' || key === 'errors' || isError(value))) return true
-    return this.#prune && !isError(value) && !isErrorList(key, value) && !this.#isWritable(value)
-  }
-
-  #pruned(key: string, value: unknown): unknown {
-    if (!this.#prune || !isErrorList(key, value)) return value
-    return value.filter((item) => isError(item) || this.#isWritable(item))
-  }
-
-  #isWritable(value: unknown): boolean {
-    try {
-      writeErrors(value, this.#limits)
-      return true
-    } catch {
-      return false
-    }
-  }
-
-  #remember<T extends object>(original: object, copy: T): T {
-    this.#copies.set(original, copy)
-    return copy
-  }
-}
-
-function containsError(value: unknown, depth: number, seen: Set<object>): boolean {
-  if (typeof value !== 'object' || value === null || seen.has(value)) return false
-  seen.add(value)
-  checkDepth(depth)
-  if (isError(value)) return true
-  if (isOpaque(value)) return false
-  if (types.isMap(value)) {
-    for (const [key, item] of Map.prototype.entries.call(value)) {
-      if (containsError(key, depth + 1, seen) || containsError(item, depth + 1, seen)) return true
-    }
-    return false
-  }
-  if (types.isSet(value)) {
-    for (const item of Set.prototype.values.call(value)) if (containsError(item, depth + 1, seen)) return true
-    return false
-  }
-  // A sparse array can be very long: walk what it has, not what it might have.
-  if (Array.isArray(value) && hasItemsOnly(value) && (value.length < 1000 || !value.includes(undefined))) {
-    return value.some((item) => containsError(item, depth + 1, seen))
-  }
-  return Object.keys(value).some((key) => containsError((value as Record<string, unknown>)[key], depth + 1, seen))
-}
-
-/** What V8 writes, or refuses, without looking at its properties. */
-function isOpaque(value: object): boolean {
-  if (types.isAnyArrayBuffer(value)) {
-    const reason = unclonable(value)
-    if (reason !== undefined) throw new TypeError(`it ${reason}`)
-    return true
-  }
-  if (ArrayBuffer.isView(value) || types.isDate(value) || types.isRegExp(value) || types.isBoxedPrimitive(value))
-    return true
-  if (unclonable(value) !== undefined) return true
-  // V8 has still other things that it refuses, and that a copy would hide: WeakRef, Intl.*, … They have no fields.
-  const prototype = Object.getPrototypeOf(value)
-  return (
-    prototype !== Object.prototype &&
-    prototype !== null &&
-    !Array.isArray(value) &&
-    !types.isMap(value) &&
-    !types.isSet(value) &&
-    Object.keys(value).length === 0
-  )
-}
-
-function checkDepth(depth: number): void {
-  if (depth > MAX_DEPTH) throw new RangeError(`it is nested more than ${MAX_DEPTH} levels deep`)
-}
-
-function emptyArray(length: number): unknown[] {
-  const array: unknown[] = []
-  array.length = length
-  return array
-}
-
-function isErrorList(key: string, value: unknown): value is unknown[] {
-  return key === 'errors' && Array.isArray(value)
 }
 
 function viewName(view: ArrayBufferView): string {

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { invalid } from '../errors.js'
+import { invalid } from './errors.js'
 
 /**
  * Refuses what is not an object of options, and unknown options by name.

@@ -1,0 +1,10 @@
+import type { HttpToMember } from '../relay/control.js'
+import type { Handle } from '../wire/transport.js'
+
+/** What a member asks of the room that serves HTTP in it. */
+export interface HttpRoom {
+  /** The handle, if there is one, is the room's from now on. */
+  receive(message: HttpToMember, handle: Handle | undefined, bytes: Uint8Array | undefined): void
+  /** Resolves when no request is in progress any more, or half of `within` milliseconds is over. */
+  drain(within: number): Promise<void>
+}

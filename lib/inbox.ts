@@ -1,0 +1,147 @@
+import type { HubEmitter } from './emitter.js'
+import { HubError } from './errors.js'
+import type { Packets } from './packets.js'
+import type { ToMember } from './relay/control.js'
+import type { Validator } from './schema.js'
+import type { Handlers } from './tasks/handlers.js'
+import type { PendingCalls } from './tasks/pending.js'
+import type { Sender } from './types.js'
+import { type Batch, readBatch } from './wire/batch.js'
+import { decodeArguments, decodeError, decodeValue } from './wire/codec.js'
+import {
+  callBody,
+  controlBody,
+  DONE,
+  eventBody,
+  eventName,
+  Kind,
+  RAISED,
+  readAddress,
+  readCall,
+  readKind,
+  readSender,
+  SINGLE,
+  sameEventHead,
+  VALIDATED,
+} from './wire/frame.js'
+import type { Handle } from './wire/transport.js'
+
+export interface InboxOptions {
+  validator: Validator
+  /** Where events go. */
+  emitter: HubEmitter
+  handlers: Handlers
+  pending: PendingCalls
+  packets: Packets
+  /** The handle, if there is one, is this function's from then on. */
+  control(message: ToMember, handle: Handle | undefined, bytes: Uint8Array | undefined): void
+}
+
+/** Reads what the hub sends to a member, and hands each frame to whom it concerns. */
+export class Inbox {
+  eventsReceived = 0
+  /** Events, inputs and answers. */
+  refusedPayloads = 0
+  readonly #validator: Validator
+  readonly #emitter: HubEmitter
+  readonly #handlers: Handlers
+  readonly #pending: PendingCalls
+  readonly #packets: Packets
+  readonly #control: InboxOptions['control']
+  readonly #warned = new Set<string>()
+
+  constructor({ validator, emitter, handlers, pending, packets, control }: InboxOptions) {
+    this.#validator = validator
+    this.#emitter = emitter
+    this.#handlers = handlers
+    this.#pending = pending
+    this.#packets = packets
+    this.#control = control
+  }
+
+  /** @throws {HubError} `ERR_HUB_PROTOCOL` when the batch is malformed */
+  receive(batch: Batch, handle: Handle | undefined): void {
+    let sender: Sender | undefined
+    let senderAddress = 0
+    let lastEvent = -1
+    let name = ''
+    readBatch(batch, (text, at, length, bytes) => {
+      const flags = text.charCodeAt(at + 4)
+      switch (readKind(text, at)) {
+        case Kind.Event:
+          if (!sender) throw new HubError('ERR_HUB_PROTOCOL', 'An event came without its sender.')
+          // The usual case: the same event as before, whose name need not be cut out again.
+          if (lastEvent < 0 || !sameEventHead(text, lastEvent, at)) name = eventName(text, at)
+          lastEvent = at
+          this.#receiveEvent(name, text.substring(eventBody(text, at), at + length), bytes, flags, sender)
+          break
+        case Kind.Request:
+          if (!sender) throw new HubError('ERR_HUB_PROTOCOL', 'A request came without its sender.')
+          this.#handlers.request(text, at, length, bytes, flags, sender, senderAddress)
+          break
+        case Kind.Response:
+          this.#pending.answered(readCall(text, at), text.substring(callBody(at), at + length), bytes, flags)
+          break
+        case Kind.Failure: {
+          const server = sender ? `member ${JSON.stringify(sender.id)}` : 'another member'
+          const body = text.substring(callBody(at), at + length)
+          this.#pending.failed(readCall(text, at), () => {
+            const error = decodeError(body, bytes, server)
+            return flags & RAISED ? raisedAt(server, error) : error
+          })
+          break
+        }
+        case Kind.Refusal:
+          this.#pending.refused(readCall(text, at), text.substring(callBody(at), at + length))
+          break
+        case Kind.Cancel:
+          this.#handlers.cancel(senderAddress, readCall(text, at))
+          break
+        case Kind.Sender:
+          sender = readSender(text, at, length)
+          senderAddress = readAddress(text, at)
+          break
+        case Kind.Packet:
+          this.#packets.packet(text, at, length, bytes, flags, senderAddress)
+          break
+        case Kind.Answer:
+          this.#packets.answered(text, at, bytes, (flags & DONE) !== 0, senderAddress)
+          break
+        default:
+          this.#control(JSON.parse(controlBody(text, at, length)) as ToMember, handle, bytes)
+      }
+    })
+  }
+
+  #receiveEvent(name: string, text: string, bytes: Uint8Array | undefined, flags: number, from: Sender): void {
+    this.eventsReceived++
+    let args: unknown[]
+    try {
+      args = flags & SINGLE ? [decodeValue(text, bytes)] : decodeArguments(text, bytes)
+      if (!(flags & VALIDATED) && this.#validator.hasEvent(name)) args = this.#validator.eventArguments(name, args)
+    } catch (error) {
+      this.#refusePayload(name, from, error as Error)
+      return
+    }
+    this.#emitter.deliver(name, args, from)
+  }
+
+  /** Nobody awaits an event, so nobody can be told but whoever runs this process: once for each event. */
+  #refusePayload(name: string, from: Sender, error: Error): void {
+    this.refusedPayloads++
+    if (this.#warned.has(name)) return
+    this.#warned.add(name)
+    process.emitWarning(`Hubwire dropped event "${name}" from "${from.id}": ${error.message}`, {
+      code: 'ERR_HUB_PAYLOAD',
+    })
+  }
+}
+
+/** What went wrong elsewhere, and is not a handler's error, is a `HubError` here, too. */
+function raisedAt(server: string, error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const { code, message, stack, cause } = error as HubError
+  const raised = new HubError(code, `${message} (in ${server})`, Object.hasOwn(error, 'cause') ? { cause } : undefined)
+  if (stack !== undefined) raised.stack = stack.replace(message, () => raised.message)
+  return raised
+}

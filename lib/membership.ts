@@ -1,0 +1,155 @@
+import { HubError } from './errors.js'
+import type { PacketLink } from './packets.js'
+import { PROTOCOL, readSettings, type Settings, type ToHub, type ToMember } from './relay/control.js'
+import { Roster } from './roster.js'
+import { VERSION } from './version.js'
+import { Address, controlFrame } from './wire/frame.js'
+import { Link } from './wire/link.js'
+import type { Transport } from './wire/transport.js'
+
+/** Until the hub's welcome tells. */
+const DEFAULT_SETTINGS: Settings = {
+  timeout: 30_000,
+  highWaterMark: 1 << 20,
+  maxQueueBytes: 64 << 20,
+  gracePeriod: 10_000,
+}
+
+/** The control messages that tell a member of its own place on the hub, and of the others'. */
+type Message = Extract<
+  ToMember,
+  { t: 'welcome' | 'refused' | 'member' | 'removed' | 'pressure' | 'drained' | 'ping' | 'left' }
+>
+
+/** A member's place on the hub: how it joins and leaves, what the hub told it, and the link that leads there. */
+export class Membership implements PacketLink {
+  readonly link: Link
+  readonly roster = new Roster()
+  settings = DEFAULT_SETTINGS
+  id = ''
+  role: string | undefined
+  /** The address of this incarnation. */
+  address = 0
+  readonly #barriers = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
+  #lastBarrier = 0
+  #state: 'joining' | 'joined' | 'ready' | 'closed' = 'joining'
+  #onWelcome: (() => void) | undefined
+  #onRefused: ((error: HubError) => void) | undefined
+  #onLeft: (() => void) | undefined
+
+  constructor(transport: Transport, onBroken: (error: Error) => void) {
+    this.link = new Link(transport, { highWaterMark: DEFAULT_SETTINGS.highWaterMark, onBroken })
+  }
+
+  get closed(): boolean {
+    return this.#state === 'closed'
+  }
+
+  /** @throws {HubError} `ERR_HUB_CLOSED` */
+  assertOpen(attempt: string): void {
+    if (this.#state === 'closed') {
+      throw new HubError('ERR_HUB_CLOSED', `${attempt}: this member's hub is closed. Send before hub.close().`)
+    }
+  }
+
+  write(start: string, rest: string, attachments?: readonly Uint8Array[]): void {
+    this.link.write(start, rest, attachments)
+  }
+
+  tell(message: ToHub): void {
+    if (this.#state !== 'closed') this.link.write(controlFrame(JSON.stringify(message)))
+  }
+
+  /** Resolves when the hub has welcomed this member. */
+  join(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#onWelcome = resolve
+      this.#onRefused = reject
+      this.tell({ t: 'hello', protocol: PROTOCOL, version: VERSION })
+    })
+  }
+
+  ready(): void {
+    this.assertOpen('hub.ready()')
+    if (this.#state !== 'joined') return
+    this.#state = 'ready'
+    this.tell({ t: 'ready' })
+  }
+
+  /** It travels behind all that was sent before it: the hub's answer speaks of that, too. */
+  barrier(to: readonly number[]): Promise<void> {
+    const n = ++this.#lastBarrier
+    this.tell({ t: 'drained', n, to })
+    return new Promise((resolve, reject) => this.#barriers.set(n, { resolve, reject }))
+  }
+
+  async sync(): Promise<void> {
+    if (this.#state !== 'closed') await this.barrier([Address.Hub])
+  }
+
+  leave(): Promise<void> {
+    if (this.#state === 'closed') return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onLeft = resolve
+      this.tell({ t: 'leave' })
+    })
+  }
+
+  /** From now on nothing is told to the hub, and a join that waits for it fails. */
+  close(cause: Error | undefined): void {
+    this.#state = 'closed'
+    this.#onRefused?.(
+      new HubError('ERR_HUB_CLOSED', 'The channel to the hub closed before the hub answered.', cause && { cause }),
+    )
+  }
+
+  /** After `close`: whoever waits for the hub waits no longer. */
+  release(cause: Error | undefined): void {
+    const error = new HubError('ERR_HUB_CLOSED', 'hub.drained(): the hub was closed.', cause && { cause })
+    for (const { reject } of this.#barriers.values()) reject(error)
+    this.#barriers.clear()
+    this.#onLeft?.()
+  }
+
+  control(message: Message): void {
+    switch (message.t) {
+      case 'welcome':
+        this.id = message.id
+        this.roster.self = message.id
+        this.role = message.role
+        this.address = message.address
+        this.settings = readSettings(message.settings)
+        this.link.highWaterMark = this.settings.highWaterMark
+        for (const [name, address] of message.roles) this.roster.setRole(name, address)
+        for (const member of message.members) this.roster.set(member)
+        this.#state = 'joined'
+        this.#onRefused = undefined
+        this.#onWelcome?.()
+        break
+      case 'refused':
+        this.#onRefused?.(new HubError('ERR_HUB_PROTOCOL', message.message))
+        this.#onRefused = undefined
+        break
+      case 'member':
+        if (message.role) this.roster.setRole(...message.role)
+        this.roster.set(message.member)
+        break
+      case 'removed':
+        this.roster.remove(message.id)
+        break
+      case 'pressure':
+        this.roster.press(message.address, message.on)
+        break
+      case 'drained':
+        this.#barriers.get(message.n)?.resolve()
+        this.#barriers.delete(message.n)
+        break
+      case 'ping':
+        this.tell({ t: 'pong' })
+        break
+      case 'left':
+        this.#onLeft?.()
+        break
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import { checkName, LOCAL_EVENTS } from './emitter.js'
+import { HubError, invalid } from './errors.js'
+import type { Membership } from './membership.js'
+import type { Recipients } from './recipients.js'
+import type { Roster } from './roster.js'
+import { isThenable, type Validator } from './schema.js'
+import type { Messenger } from './scope.js'
+import { aborted, type CallOptions, describeCall, type PendingCalls } from './tasks/pending.js'
+import { type Body, encodeArguments, encodeValue } from './wire/codec.js'
+import {
+  Address,
+  ATTACHED,
+  eventHead,
+  eventHeader,
+  MAX_TEXT_LENGTH,
+  requestHeader,
+  SINGLE,
+  VALIDATED,
+} from './wire/frame.js'
+import type { Link } from './wire/link.js'
+
+/** More than these for one target, and an application makes up names as it goes: the cache starts anew. */
+const MAX_CACHED = 1024
+
+/** Writes what a member sends: events, and calls. */
+export class Outbox implements Messenger {
+  eventsSent = 0
+  readonly #membership: Membership
+  readonly #link: Link
+  readonly #roster: Roster
+  readonly #validator: Validator
+  readonly #pending: PendingCalls
+
+  constructor(membership: Membership, validator: Validator, pending: PendingCalls) {
+    this.#membership = membership
+    this.#link = membership.link
+    this.#roster = membership.roster
+    this.#validator = validator
+    this.#pending = pending
+  }
+
+  send(to: Recipients, event: string, args: unknown[]): boolean {
+    if (this.#membership.closed) this.#membership.assertOpen(`emit(${JSON.stringify(event)})`)
+    const heads = this.#heads(to, event)
+    let flags = 0
+    let values = args
+    if (this.#validator.hasEvent(event)) {
+      values = this.#validator.eventArguments(event, args)
+      flags = VALIDATED
+    }
+    let body: Body
+    if (values.length === 1) {
+      body = encodeValue(values[0], 'event', event, 'args[0]')
+      flags |= SINGLE
+    } else {
+      body = encodeArguments(values, 'event', event)
+    }
+    const { text, bytes } = checkSize(body)
+    if (this.#link.queuedBytes > this.#membership.settings.maxQueueBytes) {
+      throw this.#overloaded(`emit(${JSON.stringify(event)}) to ${to}`)
+    }
+    if (bytes) flags |= ATTACHED
+    for (const head of heads) this.#link.write(eventHeader(flags, head, text.length), text, bytes && [bytes])
+    this.eventsSent++
+    return !this.#link.over && !this.#roster.isPressed(to)
+  }
+
+  call(to: Recipients, task: string, input: unknown, options: CallOptions): Promise<unknown> {
+    try {
+      checkName(task, 'task')
+      if (this.#membership.closed) this.#membership.assertOpen(describeCall(to, task))
+      if (!this.#validator.hasInput(task)) return this.#ask(to, task, input, 0, options)
+      const validated = this.#validator.taskInput(task, input)
+      if (!isThenable(validated)) return this.#ask(to, task, validated, VALIDATED, options)
+      return this.#askLater(to, task, validated, options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  idsOf(to: Recipients): string[] {
+    if (to.kind !== 'role') return [...to.ids]
+    this.#roster.role(to.role, () => `gather() to ${to}`)
+    return this.#roster.inRole(to.role).map((member) => member.id)
+  }
+
+  /** The heads of an event's frames, one for each address that it goes to. */
+  #heads(to: Recipients, event: string): readonly string[] {
+    const addresses = this.#roster.addresses(to, 'emit', event)
+    const known = to.heads.get(event)
+    if (known) return known
+    checkName(event, 'event')
+    if (LOCAL_EVENTS.has(event)) {
+      throw invalid(`"${event}" is a local event of every emitter, and never travels. Choose another name.`)
+    }
+    const heads = addresses.map((address) => eventHead(address, event))
+    if (to.heads.size >= MAX_CACHED) to.heads.clear()
+    to.heads.set(event, heads)
+    return heads
+  }
+
+  #ask(to: Recipients, task: string, value: unknown, validated: number, options: CallOptions): Promise<unknown> {
+    if (options.signal?.aborted) throw aborted(describeCall(to, task), options.signal)
+    const call = this.#pending.next()
+    this.#writeRequest(call, deadlineOf(options), to, task, value, validated, options)
+    return this.#pending.expect(call, to, task, options)
+  }
+
+  /** While a schema takes its time, the call's timeout and signal are in force already. */
+  #askLater(to: Recipients, task: string, validated: Promise<unknown>, options: CallOptions): Promise<unknown> {
+    if (options.signal?.aborted) throw aborted(describeCall(to, task), options.signal)
+    const call = this.#pending.next()
+    const deadline = deadlineOf(options)
+    validated
+      .then((value) => {
+        if (this.#pending.has(call)) this.#writeRequest(call, deadline, to, task, value, VALIDATED, options)
+      })
+      .then(undefined, (error) => this.#pending.failed(call, () => error))
+    return this.#pending.expect(call, to, task, options)
+  }
+
+  #writeRequest(
+    call: number,
+    deadline: number,
+    to: Recipients,
+    task: string,
+    value: unknown,
+    validated: number,
+    { retries }: CallOptions,
+  ): void {
+    const address =
+      to.kind === 'everybody'
+        ? Address.Anybody
+        : (this.#roster.addresses(to, to.kind === 'role' ? 'delegate' : 'request', task)[0] as number)
+    const { text, bytes } = checkSize(encodeValue(value, 'the input of task', task, 'input'))
+    if (this.#link.queuedBytes > this.#membership.settings.maxQueueBytes) throw this.#overloaded(describeCall(to, task))
+    const flags = bytes ? validated | ATTACHED : validated
+    this.#link.write(requestHeader(flags, address, call, deadline, retries, task, text.length), text, bytes && [bytes])
+  }
+
+  /** A loop that looks at nothing fills the memory of its own process first. */
+  #overloaded(attempt: string): HubError {
+    return new HubError(
+      'ERR_HUB_OVERLOADED',
+      `${attempt}: refused, because ${this.#link.queuedBytes} bytes wait to be sent in this process (maxQueueBytes). ` +
+        'Send less at a time: when emit() returns false, await hub.drained().',
+    )
+  }
+}
+
+function deadlineOf({ timeout }: CallOptions): number {
+  return timeout === Number.POSITIVE_INFINITY ? timeout : Date.now() + timeout
+}
+
+function checkSize(body: Body): Body {
+  if (body.text.length <= MAX_TEXT_LENGTH) return body
+  throw new HubError(
+    'ERR_HUB_PAYLOAD',
+    `A payload of ${body.text.length} characters is too long: at most ${MAX_TEXT_LENGTH} travel at a time. ` +
+      'Send it in parts, or as binary.',
+  )
+}

@@ -1,0 +1,61 @@
+import type { Server as NodeHttpServer } from 'node:http'
+import type { Server as NodeHttpsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+
+/** What `http.createServer()` or `https.createServer()` returns. */
+export type HttpServer = NodeHttpServer | NodeHttpsServer
+
+/**
+ * How connections find their workers. `socket.io`: by the session id in requests below `path`. `ip`: by the client's
+ * address. `header`: by the address in a header that a proxy of yours sets. `cookie`: by the session id, or else the
+ * value, of a cookie. `false`: to the worker with fewest connections, as is done with all that belong nowhere.
+ */
+export type Sticky =
+  | 'socket.io'
+  | 'ip'
+  | { readonly header: string; readonly cookie?: never }
+  | { readonly cookie: string; readonly header?: never }
+  | false
+
+/** The options of `hub.listen()`. */
+export interface ListenOptions {
+  /** 0 takes any that is free: `address()` tells which. */
+  port: number
+  /** The address to listen on. @default all of this machine */
+  host?: string
+  /** Only workers of this role get these connections. @default all that called `hub.serve()` */
+  role?: string
+  /** How connections find their workers. @default 'socket.io' */
+  sticky?: Sticky
+  /** Only requests below it have a session id: the path of your Socket.IO server. @default '/socket.io/' */
+  path?: string
+  /** Connections that may wait in the kernel to be accepted. @default 511 */
+  backlog?: number
+  /**
+   * Bytes that a request line may have, or the head where that is read; beyond, the answer is 431. @default 16384, 16 KiB
+   */
+  maxRequestLine?: number
+  /**
+   * How long the request line, or the head, may take, in milliseconds; then the answer is 408, or none where nothing was
+   * ever sent. @default 10000
+   */
+  headTimeout?: number
+  /** Connections that may wait until a worker takes them; beyond, the answer is 503. @default 10000 */
+  maxWaiting?: number
+  /** How long a connection may wait until a worker takes it, in milliseconds; then the answer is 503. @default 10000 */
+  waitTimeout?: number
+}
+
+/** An open port. */
+export interface Listening {
+  /**
+   * Where it listens.
+   * @throws {HubError} `ERR_HUB_CLOSED`
+   */
+  address(): AddressInfo
+  /**
+   * Accepts nothing any more; whoever waits is answered 503. Connections that workers have taken go on. Resolves when the
+   * port is free.
+   */
+  close(): Promise<void>
+}

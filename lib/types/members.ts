@@ -1,0 +1,70 @@
+/**
+ * `starting`: forked, not ready yet. `ready`: takes part. `restarting`: its process went away and another comes.
+ * `stopping`: finishing its work. `stopped`: ended on purpose. `given-up`: failed too often to be restarted.
+ */
+export type MemberState = 'starting' | 'ready' | 'restarting' | 'stopping' | 'stopped' | 'given-up'
+
+/** A process on the hub, or the seat of one. A snapshot: it does not change under the reader. */
+export interface Member {
+  /** The seat's name. Outlives its processes. `'primary'` is the hub's own process. */
+  readonly id: string
+  /** The name that it shares with interchangeable workers, if it has one. */
+  readonly role: string | undefined
+  /** Of the process that sits there now; `undefined` where none does. */
+  readonly pid: number | undefined
+  /** Counts the processes that have sat there, from 1; 0 before the first. */
+  readonly incarnation: number
+  readonly state: MemberState
+}
+
+/** Who sent a message. The hub says so, not the message: it cannot be forged. */
+export interface Sender {
+  readonly id: string
+  readonly role: string | undefined
+  /** Which process of the seat it was, from 1. */
+  readonly incarnation: number
+}
+
+/** How a process ended. */
+export interface Exit {
+  readonly code: number | null
+  readonly signal: string | null
+}
+
+/** What `hub.lifecycle` tells, in every member. */
+export interface LifecycleEvents {
+  /** A member became ready; after a restart, too. */
+  join: (member: Member) => void
+  /** The process of a member that had become ready is gone. */
+  leave: (member: Member, exit: Exit) => void
+  /** A member's process will be replaced, `delay` milliseconds from now; `attempt` counts from 1. */
+  restart: (member: Member, info: { attempt: number; delay: number; exit: Exit }) => void
+  /** A member failed too often in too short a time, and will not be restarted. */
+  'give-up': (member: Member, info: { restarts: number; period: number; exit: Exit }) => void
+  /** A member's event loop has not turned for `silence` milliseconds, its `hungAfter`: it is killed, and restarted. */
+  hung: (member: Member, info: { silence: number }) => void
+  /** A member has not taken its messages for `slowAfter`: its events are dropped, oldest first, until it drains. */
+  slow: (member: Member, info: { queuedBytes: number }) => void
+  /** Progress of a rolling reload. */
+  reload: (member: Member, info: { phase: string }) => void
+}
+
+/** A typed emitter, which `events.once` and `events.on` take as well. */
+export interface Lifecycle {
+  on<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
+  once<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
+  off<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
+  addListener<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
+  prependListener<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
+  prependOnceListener<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
+  removeListener<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
+  removeAllListeners<E extends keyof LifecycleEvents>(event?: E): this
+  /** There for `events.once` and `events.on`, which want a whole emitter. Only the hub tells: nothing fits. */
+  emit(event: never): boolean
+  eventNames(): (keyof LifecycleEvents | string | symbol)[]
+  rawListeners<E extends keyof LifecycleEvents>(event: E): LifecycleEvents[E][]
+  listeners<E extends keyof LifecycleEvents>(event: E): LifecycleEvents[E][]
+  listenerCount<E extends keyof LifecycleEvents>(event: E): number
+  getMaxListeners(): number
+  setMaxListeners(count: number): this
+}

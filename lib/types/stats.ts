@@ -1,0 +1,70 @@
+import type { MemberState } from './members.js'
+
+/** Counters since the start of this member, and gauges of what waits now. */
+export interface HubStats {
+  /** Bytes (UTF-16 units of text, and attachments) that wait here to be sent. */
+  readonly queuedBytes: number
+  /** Requests and delegations of this member that wait for an answer. */
+  readonly pendingCalls: number
+  /** Tasks that run in this member now. */
+  readonly runningTasks: number
+  /** Calls of `emit` and `broadcast` that were accepted, however many members they were for. */
+  readonly eventsSent: number
+  /** Events that arrived here, refused ones included. */
+  readonly eventsReceived: number
+  /** Tasks that were given to a handler of this member. */
+  readonly tasksServed: number
+  /** Events, inputs and answers that a schema of this member refused on arrival. */
+  readonly refusedPayloads: number
+  /** What the hub knows of each member's link. Only in the primary. */
+  readonly links?: readonly LinkStats[]
+  /** What the hub knows of HTTP connections. Only in the primary. */
+  readonly http?: HttpStats
+}
+
+/** What the hub knows of one member's link. */
+export interface LinkStats {
+  readonly id: string
+  readonly incarnation: number
+  readonly state: MemberState
+  /** Bytes that wait in the hub to be sent there, what is held included. */
+  readonly queuedBytes: number
+  /** Messages held until the member is ready. */
+  readonly held: number
+  /** Tasks that wait in the hub for this member's handlers. */
+  readonly queuedTasks: number
+  /** Tasks that the hub has given to it, and that are not answered yet. */
+  readonly runningTasks: number
+  /** Events dropped because the link was slow, the hold was full, or nobody listens any more. */
+  readonly droppedEvents: number
+  /** Frames that this member had no right or no sense to send. */
+  readonly protocolErrors: number
+  /** Over its mark for `slowAfter`, or over `maxQueueBytes`: its events are dropped until it has drained. */
+  readonly slow: boolean
+}
+
+/** Connections that came in at `hub.listen()`. */
+export interface HttpStats {
+  /** Those who serve them. */
+  readonly workers: readonly HttpWorkerStats[]
+  /** Connections that wait because nobody is there to take them. */
+  readonly waiting: number
+  /** Connections that members have taken, each time that one has. */
+  readonly routed: number
+  /** Connections that went to another member than was meant first: it died, did not take them, or passed them on. */
+  readonly rerouted: number
+  /** Connections that were answered 503. */
+  readonly rejected: number
+}
+
+/** One member that serves HTTP. */
+export interface HttpWorkerStats {
+  readonly id: string
+  readonly incarnation: number
+  /** Open there, or on their way. */
+  readonly connections: number
+  /** Of these, those that wait in the hub. */
+  readonly queued: number
+  /** It has not taken the last one for a second: it gets no more until it does. */
+  readonly wedged: boolean
+}

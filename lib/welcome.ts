@@ -1,0 +1,43 @@
+import { type AddressedMember, PROTOCOL, type Settings, type ToHub, type ToMember } from './relay/control.js'
+import type { Directory } from './relay/directory.js'
+import type { Peer } from './relay/peer.js'
+import type { Place } from './relay/place.js'
+import { VERSION } from './version.js'
+
+/** What the hub answers to a member's hello: a refusal, or all that a member knows from the start. */
+export function answerHello(
+  peer: Peer,
+  { protocol, version }: Extract<ToHub, { t: 'hello' }>,
+  directory: Directory,
+  { timeout, highWaterMark, maxQueueBytes, gracePeriod }: Settings,
+): Extract<ToMember, { t: 'welcome' | 'refused' }> {
+  const { id, role } = peer.place
+  if (protocol !== PROTOCOL) {
+    return {
+      t: 'refused',
+      message:
+        `joinHub() in "${id}": it is hubwire ${version}, the primary is ${VERSION}, and they do not speak the same ` +
+        'protocol. Install one version for both, and restart the primary.',
+    }
+  }
+  if (version !== VERSION) {
+    process.emitWarning(
+      `Hubwire: worker "${id}" is hubwire ${version}, the primary is ${VERSION}. Restart the primary.`,
+    )
+  }
+  return {
+    t: 'welcome',
+    id,
+    role,
+    incarnation: peer.incarnation,
+    address: peer.address,
+    members: [...directory.places].map(addressed),
+    roles: [...directory.roles].map(({ name, address }) => [name, address]),
+    settings: { timeout, highWaterMark, maxQueueBytes, gracePeriod },
+  }
+}
+
+/** A seat as members are told of it. */
+export function addressed(place: Place): AddressedMember {
+  return { ...place.snapshot(), address: place.address }
+}
