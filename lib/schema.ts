@@ -1,4 +1,5 @@
 import type { Contract, EventArgs, EventName, TaskInput, TaskName, TaskOutput, UntypedContract } from './contract.js'
+import { LOCAL_EVENTS } from './emitter.js'
 import { HubError, invalid } from './errors.js'
 
 /**
@@ -56,9 +57,6 @@ export interface TaskSchemas<C extends Contract, T extends TaskName<C>> {
 const MAX_ISSUES = 5
 /** Some libraries quote the offending value in a message, however large it is. */
 const MAX_ISSUE_LENGTH = 200
-
-/** These are local to each process and carry what Node.js says, not what the contract says. */
-const LOCAL_EVENTS = new Set(['error', 'newListener', 'removeListener'])
 
 const TUPLE_HINT = 'The schema of an event describes the list of its arguments: a tuple, with one argument, too'
 

@@ -309,6 +309,30 @@ test('dropping is no progress: the link stays over until what waits has left', a
   assert.equal(drained, 1)
 })
 
+test('dropping again and again leaves all else once and in order, while batches leave in between', async () => {
+  const { transport, link } = await busy()
+  let dropped = 0
+  for (let i = 0; i < 20; i++) {
+    link.write(request(`r${i}`, 40_000))
+    await turn()
+    link.write(event(`e${i}`, 100))
+    dropped += link.dropEvents(1)
+    if (i % 3 === 0) transport.acknowledge()
+    await turn()
+  }
+  while (transport.inFlight > 0) {
+    transport.acknowledge()
+    await turn()
+  }
+  const left = words(transport)
+  assert.deepEqual(
+    left.filter((word) => word.startsWith('request')),
+    Array.from({ length: 20 }, (_, i) => `request:r${i}`),
+  )
+  assert.equal(dropped + left.filter((word) => word.startsWith('event')).length, 20)
+  assert.ok(dropped > 0)
+})
+
 test('a link that was relieved of all that waited drains, though nothing is left to send', async () => {
   let drained = 0
   const { transport, link } = await busy({ highWaterMark: 1000, onDrain: () => drained++ })
