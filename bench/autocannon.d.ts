@@ -15,7 +15,10 @@ declare module 'autocannon' {
     timeouts: number
     non2xx: number
     '2xx': number
-    latency: { p50: number }
   }
-  export default function autocannon(options: Options): Promise<Result>
+  /** Runs, and tells of each response, with its status and latency in milliseconds. */
+  interface Running extends Promise<Result> {
+    on(event: 'response', listener: (client: unknown, status: number, bytes: number, latency: number) => void): this
+  }
+  export default function autocannon(options: Options): Running
 }

@@ -17,7 +17,7 @@ export const BODY = 10_000
 /** What the load generator tells. */
 export interface Load {
   elapsed: number
-  /** Milliseconds. */
+  /** Milliseconds, with their fractions. */
   p50: number
   /** With a status of 2xx. */
   answered: number
@@ -50,6 +50,7 @@ export async function measure(port: number, pids: readonly (number | undefined)[
   // Answers are what counts, and not requests: where the server closes connections on its own account, as
   // `@socket.io/sticky` does, every second one fails. The figures are those of so many answers as were asked for.
   const scale = Number(count) / answered
+  // A measurement tells latencies in microseconds.
   await report({ result: { elapsed: elapsed * scale, cpu: (user + system) * scale, p50: p50 * 1000 } })
   // The workers end with their primary.
   process.exit(0)

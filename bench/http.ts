@@ -8,9 +8,9 @@
  * `--check` makes a missed target an exit code of 1.
  */
 import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
 import { alternate, runContestant, type Summary, summarize } from './alternate.js'
 import { CONNECTIONS, SECONDS, WORKERS, WORKLOADS, type Workload } from './http-workloads.js'
+import { readOptions } from './options.js'
 
 const CONTESTANTS = ['plain', 'sticky', 'hubwire'] as const
 type Contestant = (typeof CONTESTANTS)[number]
@@ -30,33 +30,21 @@ const TARGETS: { workload: Workload; against: Contestant; ratio: number }[] = [
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    only: { type: 'string', default: WORKLOADS.join() },
-    contestants: { type: 'string', default: CONTESTANTS.join() },
-    check: { type: 'boolean', default: false },
-  },
-})
-const rounds = Number(values.rounds)
-if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds takes a whole number from 1 on')
-const workloads = WORKLOADS.filter((name) => values.only.split(',').includes(name))
-const contestants = CONTESTANTS.filter((name) => values.contestants.split(',').includes(name))
-
+const options = readOptions(WORKLOADS, CONTESTANTS)
 console.log(
   `Node.js ${process.version}, ${availableParallelism()} cores, ${WORKERS} workers, ${CONNECTIONS} connections, ` +
-    `${rounds} rounds and one to warm up\n`,
+    `${options.rounds} rounds and one to warm up\n`,
 )
 const rates = new Map<Workload, Map<Contestant, Summary>>()
-for (const workload of workloads) rates.set(workload, await measure(workload))
+for (const workload of options.workloads) rates.set(workload, await measure(workload))
 for (const [workload, summaries] of rates) printTable(workload, summaries)
 const missed = printTargets()
-if (values.check && missed > 0) process.exitCode = 1
+if (options.check && missed > 0) process.exitCode = 1
 
 async function measure(workload: Workload): Promise<Map<Contestant, Summary>> {
   const results = await alternate(
-    contestants,
-    rounds,
+    options.contestants,
+    options.rounds,
     SECONDS * 1000,
     async (contestant) => {
       const file = new URL(`./http-contestants/${contestant}.js`, import.meta.url)
@@ -65,7 +53,7 @@ async function measure(workload: Workload): Promise<Map<Contestant, Summary>> {
     },
     (round, contestant, count, { elapsed, cpu, p50 = Number.NaN }) => {
       const label = round === 0 ? 'warm-up' : `round ${round}`
-      const figures = `${number((count * 1000) / elapsed)}/s, p50 ${p50 / 1000} ms, primary CPU ${number(cpu / count)} us`
+      const figures = `${number((count * 1000) / elapsed)}/s, p50 ${(p50 / 1000).toFixed(2)} ms, primary CPU ${number(cpu / count)} us`
       console.log(`${TITLES[workload]}, ${label}, ${contestant}: ${figures}`)
     },
   )

@@ -1,18 +1,21 @@
 /**
- * Messages from one worker through the primary to another: Hubwire against the naive relay and the bare sketch.
+ * Messages from one worker to others: Hubwire against the naive relay, the bare sketch, Redis and NATS.
  *
  * ```
- * npm run bench:relay -- [--rounds 5] [--only oneway,inflight,lone,fanout] [--contestants naive,bare,hubwire] [--check]
+ * npm run bench:relay -- [--rounds 5] [--only oneway,inflight,lone,fanout] [--contestants naive,bare,hubwire,redis,nats]
+ *   [--check]
  * ```
  *
- * `--check` makes a missed target an exit code of 1.
+ * Redis and NATS take part where they answer, at REDIS_URL and NATS_URL or their usual ports on this machine. The CPU of
+ * their servers is not counted. `--check` makes a missed target an exit code of 1.
  */
 import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
 import { alternate, runContestant, type Summary, summarize } from './alternate.js'
+import { whyNoNats, whyNoRedis } from './brokers.js'
+import { readOptions } from './options.js'
 import { deliveries, type Measurement, WORKLOADS, type Workload } from './workloads.js'
 
-const CONTESTANTS = ['naive', 'bare', 'hubwire'] as const
+const CONTESTANTS = ['naive', 'bare', 'hubwire', 'redis', 'nats'] as const
 type Contestant = (typeof CONTESTANTS)[number]
 
 /** How long a measured run should take, in milliseconds: long against the start, short against the patience. */
@@ -91,15 +94,31 @@ const TARGETS: Target[] = [
   { workload: 'fanout', figure: RATE, against: 'bare', ratio: SHARE_OF_BARE },
 ]
 
+/** Those whose messages go through the primary, in batches. */
+function isBatching(contestant: Contestant): boolean {
+  return contestant === 'bare' || contestant === 'hubwire'
+}
+
+/** A server's CPU is not the primary's. */
+function isFigureOf(figure: Figure, contestant: Contestant): boolean {
+  return figure !== CPU || (contestant !== 'redis' && contestant !== 'nats')
+}
+
 type Summaries = Map<Contestant, Map<Figure, Summary>>
 
 // An `exit` is what ends the processes of a run.
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 
-const options = readOptions()
-console.log(
-  `Node.js ${process.version}, ${availableParallelism()} cores, ${options.rounds} rounds and one to warm up\n`,
-)
+const options = readOptions(WORKLOADS, CONTESTANTS)
+console.log(`Node.js ${process.version}, ${availableParallelism()} cores, ${options.rounds} rounds and one to warm up`)
+for (const [contestant, whyNot] of Object.entries({ redis: whyNoRedis, nats: whyNoNats })) {
+  const at = options.contestants.indexOf(contestant as Contestant)
+  const reason = at < 0 ? undefined : await whyNot()
+  if (reason === undefined) continue
+  console.log(`skipped: ${contestant} (${reason})`)
+  options.contestants.splice(at, 1)
+}
+console.log()
 
 const measured = new Map<Workload, Summaries>()
 for (const workload of options.workloads) measured.set(workload, await measure(workload))
@@ -113,7 +132,7 @@ async function measure(workload: Workload): Promise<Summaries> {
     options.rounds,
     RUN,
     async (contestant, known) => {
-      const count = known ?? WARM_UP[workload][contestant === 'naive' ? 'naive' : 'batches']
+      const count = known ?? WARM_UP[workload][isBatching(contestant) ? 'batches' : 'naive']
       const file = new URL(`./relay-contestants/${contestant}.js`, import.meta.url)
       return { count, measurement: await runContestant(file, { workload, count }) }
     },
@@ -142,7 +161,7 @@ function printTable(workload: Workload, summaries: Summaries): void {
     const rows = [['', 'median', 'from', 'to', 'x naive', 'x bare']]
     for (const [contestant, figures] of summaries) {
       const summary = figures.get(figure)
-      if (!summary) continue
+      if (!summary || !isFigureOf(figure, contestant)) continue
       const ratios = (['naive', 'bare'] as const).map((other) => {
         const ratio = ratioOf(summaries, figure, contestant, other)
         return ratio === undefined || contestant === other ? '' : ratio.toFixed(figure.higherIsBetter ? 2 : 3)
@@ -204,31 +223,4 @@ function print(rows: string[][]): void {
     console.log(`  ${cells.join('   ').trimEnd()}`)
   }
   console.log()
-}
-
-function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      rounds: { type: 'string', default: '5' },
-      only: { type: 'string', default: WORKLOADS.join() },
-      contestants: { type: 'string', default: CONTESTANTS.join() },
-      check: { type: 'boolean', default: false },
-    },
-  })
-  const rounds = Number(values.rounds)
-  if (!Number.isInteger(rounds) || rounds < 1)
-    throw new Error(`--rounds takes a whole number from 1 on, not ${values.rounds}`)
-  return {
-    rounds,
-    workloads: chosen('--only', values.only, WORKLOADS),
-    contestants: chosen('--contestants', values.contestants, CONTESTANTS),
-    check: values.check,
-  }
-}
-
-function chosen<Name extends string>(option: string, list: string, names: readonly Name[]): Name[] {
-  const wanted = list.split(',')
-  const unknown = wanted.find((name) => !names.some((known) => known === name))
-  if (unknown !== undefined) throw new Error(`${option} takes ${names.join(', ')}, separated by commas, not ${unknown}`)
-  return names.filter((name) => wanted.includes(name))
 }

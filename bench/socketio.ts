@@ -2,15 +2,16 @@
  * Socket.IO over several workers: Hubwire's adapter against the official ones.
  *
  * ```
- * npm run bench:socketio -- [--rounds 5] [--only rooms-2,rooms-8,broadcast] [--check]
+ * npm run bench:socketio -- [--rounds 5] [--only rooms-2,rooms-8,broadcast]
+ *   [--contestants cluster,redis,hubwire] [--check]
  * ```
  *
- * The Redis adapter takes part where `@socket.io/redis-adapter` and `ioredis` are installed and Redis answers at
- * REDIS_URL. `--check` makes a missed target an exit code of 1.
+ * The Redis adapter takes part where Redis answers at REDIS_URL. `--check` makes a missed target an exit code of 1.
  */
 import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
 import { alternate, runContestant, type Summary, summarize } from './alternate.js'
+import { whyNoRedis } from './brokers.js'
+import { readOptions } from './options.js'
 import {
   CLIENTS,
   deliveriesOf,
@@ -18,7 +19,6 @@ import {
   SOCKETIO_WORKLOADS,
   type SocketIoWorkload,
 } from './socketio-contestants/contestant.js'
-import { whyNoRedis } from './socketio-contestants/load-redis.js'
 
 const CONTESTANTS = ['cluster', 'redis', 'hubwire'] as const
 type Contestant = (typeof CONTESTANTS)[number]
@@ -35,25 +35,15 @@ const TITLES: Record<SocketIoWorkload, string> = {
 // An `exit` is what ends the processes of a run.
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    only: { type: 'string', default: SOCKETIO_WORKLOADS.join() },
-    check: { type: 'boolean', default: false },
-  },
-})
-const rounds = Number(values.rounds)
-if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds takes a whole number from 1 on`)
-const workloads = SOCKETIO_WORKLOADS.filter((workload) => values.only.split(',').includes(workload))
-
+const options = readOptions(SOCKETIO_WORKLOADS, CONTESTANTS)
 const noRedis = await whyNoRedis()
-const contestants: readonly Contestant[] = CONTESTANTS.filter((name) => name !== 'redis' || noRedis === undefined)
-console.log(`Node.js ${process.version}, ${availableParallelism()} cores, ${rounds} rounds and one to warm up`)
-if (noRedis !== undefined) console.log(`skipped: the Redis adapter (${noRedis})`)
+const contestants = options.contestants.filter((name) => name !== 'redis' || noRedis === undefined)
+console.log(`Node.js ${process.version}, ${availableParallelism()} cores, ${options.rounds} rounds and one to warm up`)
+if (contestants.length < options.contestants.length) console.log(`skipped: the Redis adapter (${noRedis})`)
 console.log()
 
 const measured = new Map<SocketIoWorkload, Map<Contestant, Summary>>()
-for (const workload of workloads) measured.set(workload, await measure(workload))
+for (const workload of options.workloads) measured.set(workload, await measure(workload))
 
 for (const [workload, summaries] of measured) {
   console.log(`${TITLES[workload]}: deliveries/s`)
@@ -68,13 +58,13 @@ compare('rooms-8', 'hubwire', 'rooms-8', 'cluster', 4)
 compare('rooms-8', 'hubwire', 'rooms-2', 'hubwire', 0.7)
 compare('broadcast', 'hubwire', 'broadcast', 'cluster', 1)
 compare('broadcast', 'hubwire', 'broadcast', 'redis', 1)
-if (values.check && missed > 0) process.exitCode = 1
+if (options.check && missed > 0) process.exitCode = 1
 
 async function measure(workload: SocketIoWorkload): Promise<Map<Contestant, Summary>> {
   const rate = (count: number, elapsed: number) => (deliveriesOf(workload, count) * 1000) / elapsed
   const results = await alternate(
     contestants,
-    rounds,
+    options.rounds,
     RUN,
     async (contestant, known) => {
       const count = roundUp(workload, known ?? WARM_UP[workload])

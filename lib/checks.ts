@@ -3,18 +3,18 @@ import { invalid } from './errors.js'
 
 /**
  * Refuses what is not an object of options, and unknown options by name.
- * @param where How the message calls it, such as `startHub()`.
+ * @param where How the message calls it, such as `startHub()`; what the other checks are given names one option.
  * @throws {HubError} `ERR_INVALID_ARG_VALUE`
  */
 export function checkOptions(given: unknown, known: readonly string[], where: string): Record<string, unknown> {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw invalid(`${where}: expected an object of options, got ${show(given)}`)
+    throw invalid(`${where}: give an object of options, not ${show(given)}.`)
   }
   for (const name of Object.keys(given)) {
     if (known.includes(name)) continue
     const near = nearest(name, known)
-    const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean '${near}'?`
-    throw invalid(`${where}: unknown option '${name}': ${hint}`)
+    const hint = near === undefined ? `Known are ${known.join(', ')}.` : `Did you mean ${JSON.stringify(near)}?`
+    throw invalid(`${where}: unknown option ${JSON.stringify(name)}. ${hint}`)
   }
   return given as Record<string, unknown>
 }
@@ -22,7 +22,7 @@ export function checkOptions(given: unknown, known: readonly string[], where: st
 /** A number of milliseconds or of anything else that has a least value. `Infinity` is allowed: it means never. */
 export function checkNumber(value: unknown, least: number, where: string): number {
   if (typeof value !== 'number' || Number.isNaN(value) || value < least) {
-    throw invalid(`${where}: expected a number of at least ${least}, got ${show(value)}`)
+    throw invalid(`${where} must be a number of at least ${least}, not ${show(value)}.`)
   }
   return value
 }
@@ -30,7 +30,7 @@ export function checkNumber(value: unknown, least: number, where: string): numbe
 /** As `checkNumber`, for durations that must not be zero. */
 export function checkDuration(value: unknown, where: string): number {
   if (typeof value !== 'number' || !(value > 0)) {
-    throw invalid(`${where}: expected a number of milliseconds above 0, got ${show(value)}`)
+    throw invalid(`${where} must be a number of milliseconds above 0, not ${show(value)}.`)
   }
   return value
 }
@@ -39,23 +39,35 @@ export function checkDuration(value: unknown, where: string): number {
 export function checkWord<T extends string>(value: unknown, words: readonly T[], where: string): T {
   const found = words.find((word) => word === value)
   if (found === undefined) {
-    throw invalid(`${where}: expected ${words.map((word) => `'${word}'`).join(' or ')}, got ${show(value)}`)
+    throw invalid(`${where} must be ${words.map((word) => JSON.stringify(word)).join(' or ')}, not ${show(value)}.`)
   }
   return found
 }
 
 /** A list of strings, copied. */
 export function checkStrings(value: unknown, where: string): readonly string[] {
-  if (!Array.isArray(value)) throw invalid(`${where}: expected an array of strings, got ${show(value)}`)
+  if (!Array.isArray(value)) throw invalid(`${where} must be an array of strings, not ${show(value)}.`)
   return value.map((entry: unknown, index) => {
-    if (typeof entry !== 'string') throw invalid(`${where}[${index}]: expected a string, got ${show(entry)}`)
+    if (typeof entry !== 'string') throw invalid(`${where}[${index}] must be a string, not ${show(entry)}.`)
     return entry
   })
 }
 
+/** Longer strings are cut in messages. */
+const MAX_SHOWN = 60
+
 /** A value as an error message shows it: on one line, and short. */
 export function show(value: unknown): string {
-  return inspect(value, { depth: 1, breakLength: Infinity, compact: true, maxArrayLength: 5, maxStringLength: 60 })
+  if (typeof value === 'string') {
+    return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value)
+  }
+  return inspect(value, {
+    depth: 1,
+    breakLength: Infinity,
+    compact: true,
+    maxArrayLength: 5,
+    maxStringLength: MAX_SHOWN,
+  })
 }
 
 function nearest(name: string, known: readonly string[]): string | undefined {

@@ -126,7 +126,7 @@ export function checkName(name: unknown, what: 'event' | 'task'): asserts name i
   }
   if (name.length > MAX_NAME_LENGTH) {
     throw invalid(
-      `The ${what} name ${JSON.stringify(`${name.slice(0, 40)}…`)} is longer than ${MAX_NAME_LENGTH} characters.`,
+      `The ${what} name ${JSON.stringify(`${name.slice(0, 40)}…`)} is longer than ${MAX_NAME_LENGTH} characters. Shorten it.`,
     )
   }
 }

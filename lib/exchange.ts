@@ -4,10 +4,11 @@ import { Directory } from './relay/directory.js'
 import { Lobby } from './relay/lobby.js'
 import type { Peer } from './relay/peer.js'
 import type { Place } from './relay/place.js'
+import type { RecoveryLimits } from './relay/recovery-log.js'
 import { Switchboard } from './relay/switchboard.js'
 import { Dispatcher } from './tasks/dispatcher.js'
 import { after } from './timers.js'
-import type { Exit, LifecycleEvents, LinkStats, Member, MemberState } from './types.js'
+import type { Exit, LifecycleEvents, LinkStats, Member, MemberState, RecoveryStats } from './types.js'
 import { addressed, answerHello } from './welcome.js'
 import { type Batch, readBatch } from './wire/batch.js'
 import { Address, controlBody, controlFrame, Kind, readKind } from './wire/frame.js'
@@ -17,6 +18,7 @@ export interface ExchangeOptions extends Settings {
   slowAfter: number
   maxHeldBytes: number
   maxQueuedTasks: number
+  recovery: RecoveryLimits
 }
 
 export interface ExchangeHooks {
@@ -57,12 +59,17 @@ export class Exchange {
       onSlow: (peer) => this.lifecycle('slow', peer.place, { queuedBytes: peer.queuedBytes }),
     })
     this.dispatcher = new Dispatcher(this.directory, options)
-    this.#lobby = new Lobby({
-      tell: (peer, message) => this.tell(peer, message),
-      tellAll: (message) => this.#tellAll(message),
-    })
+    const lobby = new Lobby(
+      {
+        tell: (peer, message) => this.tell(peer, message),
+        tellAll: (message) => this.#tellAll(message),
+      },
+      options.recovery,
+    )
+    this.#lobby = lobby
     const onControl = (peer: Peer, body: string) => this.#control(peer, body)
-    this.#switchboard = new Switchboard(this.directory, this.dispatcher, onControl, this.#lobby.rooms)
+    const onRecoverable = lobby.relay.bind(lobby)
+    this.#switchboard = new Switchboard(this.directory, this.dispatcher, onControl, lobby.rooms, onRecoverable)
   }
 
   addPlace(id: string, role: string | undefined): Place {
@@ -97,7 +104,8 @@ export class Exchange {
       if (peer.protocolErrors++ > 0) return
       const { id } = peer.place
       const { message, stack } = error as Error
-      process.emitWarning(`Hubwire: member "${id}" sent what the hub cannot read: ${message}`, {
+      process.emitWarning(`${JSON.stringify(id)} sent what the hub cannot read: ${message}`, {
+        type: 'Hubwire',
         code: 'ERR_HUB_PROTOCOL',
         detail: stack,
       })
@@ -174,6 +182,17 @@ export class Exchange {
     })
   }
 
+  /** It ends, and nobody is there any more. */
+  close(): void {
+    this.#lobby.close()
+  }
+
+  /** Undefined where recovery is off. */
+  recoveryStats(): RecoveryStats | undefined {
+    const { log } = this.#lobby
+    return log.used ? log.stats() : undefined
+  }
+
   #control(peer: Peer, body: string): void {
     const message = JSON.parse(body) as ToHub
     switch (message.t) {
@@ -207,6 +226,11 @@ export class Exchange {
       case 'detach':
       case 'rooms':
       case 'admit':
+      case 'session':
+      case 'session-rooms':
+      case 'session-away':
+      case 'session-end':
+      case 'restore':
         this.#lobby.control(peer, message)
         break
       case 'pong':
@@ -227,6 +251,7 @@ export class Exchange {
    */
   #left(peer: Peer): void {
     const { place } = peer
+    peer.left = true
     this.shut(peer)
     this.#lobby.leave(peer)
     this.tell(peer, { t: 'left' })

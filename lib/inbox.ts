@@ -6,19 +6,22 @@ import type { Validator } from './schema.js'
 import type { Handlers } from './tasks/handlers.js'
 import type { PendingCalls } from './tasks/pending.js'
 import type { Sender } from './types.js'
-import { type Batch, readBatch } from './wire/batch.js'
+import { type Batch, flatten, MARKER, malformed } from './wire/batch.js'
 import { decodeArguments, decodeError, decodeValue } from './wire/codec.js'
 import {
+  ATTACHED,
   callBody,
   controlBody,
   DONE,
   eventBody,
   eventName,
+  isWellFormed,
   Kind,
   RAISED,
   readAddress,
   readCall,
   readKind,
+  readLength,
   readSender,
   SINGLE,
   sameEventHead,
@@ -65,32 +68,44 @@ export class Inbox {
     let senderAddress = 0
     let lastEvent = -1
     let name = ''
-    readBatch(batch, (text, at, length, bytes) => {
+    const { text, attachments } = batch
+    let attached = 0
+    // Not readBatch(): a closure that is called for each frame costs as much as the frame's header.
+    for (let at = MARKER.length, length = 0; at < text.length; at += length) {
+      length = readLength(text, at)
+      if (!isWellFormed(text, at, length)) throw malformed(at)
+      let bytes: Uint8Array | undefined
       const flags = text.charCodeAt(at + 4)
+      if (flags & ATTACHED) {
+        bytes = attachments[attached++]
+        if (bytes === undefined) throw malformed(at)
+      }
       switch (readKind(text, at)) {
         case Kind.Event:
-          if (!sender) throw new HubError('ERR_HUB_PROTOCOL', 'An event came without its sender.')
+          if (!sender)
+            throw new HubError(
+              'ERR_HUB_PROTOCOL',
+              'An event came without its sender. Do all processes run the same version of hubwire?',
+            )
           // The usual case: the same event as before, whose name need not be cut out again.
-          if (lastEvent < 0 || !sameEventHead(text, lastEvent, at)) name = eventName(text, at)
+          if (lastEvent < 0 || !sameEventHead(text, lastEvent, at)) name = flatten(eventName(text, at))
           lastEvent = at
           this.#receiveEvent(name, text.substring(eventBody(text, at), at + length), bytes, flags, sender)
           break
         case Kind.Request:
-          if (!sender) throw new HubError('ERR_HUB_PROTOCOL', 'A request came without its sender.')
+          if (!sender)
+            throw new HubError(
+              'ERR_HUB_PROTOCOL',
+              'A request came without its sender. Do all processes run the same version of hubwire?',
+            )
           this.#handlers.request(text, at, length, bytes, flags, sender, senderAddress)
           break
         case Kind.Response:
           this.#pending.answered(readCall(text, at), text.substring(callBody(at), at + length), bytes, flags)
           break
-        case Kind.Failure: {
-          const server = sender ? `member ${JSON.stringify(sender.id)}` : 'another member'
-          const body = text.substring(callBody(at), at + length)
-          this.#pending.failed(readCall(text, at), () => {
-            const error = decodeError(body, bytes, server)
-            return flags & RAISED ? raisedAt(server, error) : error
-          })
+        case Kind.Failure:
+          this.#receiveFailure(readCall(text, at), text.substring(callBody(at), at + length), bytes, flags, sender)
           break
-        }
         case Kind.Refusal:
           this.#pending.refused(readCall(text, at), text.substring(callBody(at), at + length))
           break
@@ -98,7 +113,7 @@ export class Inbox {
           this.#handlers.cancel(senderAddress, readCall(text, at))
           break
         case Kind.Sender:
-          sender = readSender(text, at, length)
+          sender = ownSender(readSender(text, at, length))
           senderAddress = readAddress(text, at)
           break
         case Kind.Packet:
@@ -110,6 +125,20 @@ export class Inbox {
         default:
           this.#control(JSON.parse(controlBody(text, at, length)) as ToMember, handle, bytes)
       }
+    }
+  }
+
+  #receiveFailure(
+    call: number,
+    body: string,
+    bytes: Uint8Array | undefined,
+    flags: number,
+    from: Sender | undefined,
+  ): void {
+    const server = from ? `member ${JSON.stringify(from.id)}` : 'another member'
+    this.#pending.failed(call, () => {
+      const error = decodeError(body, bytes, server)
+      return flags & RAISED ? raisedAt(server, error) : error
     })
   }
 
@@ -131,10 +160,17 @@ export class Inbox {
     this.refusedPayloads++
     if (this.#warned.has(name)) return
     this.#warned.add(name)
-    process.emitWarning(`Hubwire dropped event "${name}" from "${from.id}": ${error.message}`, {
+    const event = `Event ${JSON.stringify(name)} from ${JSON.stringify(from.id)}`
+    process.emitWarning(`${event} was dropped: ${error.message}`, {
+      type: 'Hubwire',
       code: 'ERR_HUB_PAYLOAD',
     })
   }
+}
+
+/** Users keep names and ids, and a slice would keep alive the batch that it was cut out of. */
+function ownSender({ id, incarnation, role }: Sender): Sender {
+  return { id: flatten(id), incarnation, role: role === undefined ? undefined : flatten(role) }
 }
 
 /** What went wrong elsewhere, and is not a handler's error, is a `HubError` here, too. */

@@ -12,7 +12,7 @@ export type {
 } from './contract.js'
 export { HubError, type HubErrorCode } from './errors.js'
 export { startHub } from './hub.js'
-export type { HubOptions } from './options.js'
+export type { HubOptions, RecoveryOptions } from './options.js'
 export type { Schemas, StandardIssue, StandardResult, StandardSchema, TaskSchemas } from './schema.js'
 export type {
   AnyListener,
@@ -35,6 +35,7 @@ export type {
   MembersTarget,
   MemberTarget,
   PrimaryHub,
+  RecoveryStats,
   RestartKind,
   RoleSpec,
   RoleTarget,

@@ -168,6 +168,7 @@ export class Member extends HubEmitter {
     this.#membership.assertOpen('hub.drained()')
     return this.#membership.barrier(
       target === undefined ? [Address.Everybody] : roster.addresses(parseTarget(target), 'hub.drained'),
+      'hub.drained()',
     )
   }
 
@@ -208,8 +209,8 @@ export class Member extends HubEmitter {
   }
 
   /** Resolves when all that the hub has told so far has arrived here. */
-  sync(): Promise<void> {
-    return this.#membership.sync()
+  sync(attempt?: string): Promise<void> {
+    return this.#membership.sync(attempt)
   }
 
   /** Asks the hub to send nothing new. What it sent before arrives before this resolves. */
@@ -217,7 +218,7 @@ export class Member extends HubEmitter {
     return this.#membership.leave()
   }
 
-  /** Resolves when the running tasks are answered and all is sent; it does not wait longer for tasks than `within` ms. */
+  /** Resolves when the running tasks are answered and all is sent, or after `within` ms. */
   async drain(within = this.settings.gracePeriod): Promise<void> {
     const requests = this.http?.drain(within)
     let timer: NodeJS.Timeout | undefined
@@ -229,8 +230,14 @@ export class Member extends HubEmitter {
     })
     await Promise.race([this.#handlers.idle(), patience])
     await requests
+    // Whoever goes on sending does not keep it open.
+    await Promise.race([this.#membership.link.idle(), patience])
     clearTimeout(timer)
-    await this.#membership.link.idle()
+  }
+
+  /** The hub is being closed, by this member or above it. What waits may still be answered. */
+  protected beginClosing(): void {
+    this.#pending.closing()
   }
 
   /** Takes no more part. What still waits is told. */
@@ -288,6 +295,8 @@ export class Member extends HubEmitter {
       case 'members':
       case 'asked':
       case 'gone':
+      case 'position':
+      case 'restored':
         this.packets.control(message)
         break
       case 'stop':

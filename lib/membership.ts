@@ -21,6 +21,14 @@ type Message = Extract<
   { t: 'welcome' | 'refused' | 'member' | 'removed' | 'pressure' | 'drained' | 'ping' | 'left' }
 >
 
+/** Who waits until all that was sent so far has passed somewhere. */
+interface Barrier {
+  /** What was tried, as it reads in an error. */
+  attempt: string
+  resolve(): void
+  reject(error: Error): void
+}
+
 /** A member's place on the hub: how it joins and leaves, what the hub told it, and the link that leads there. */
 export class Membership implements PacketLink {
   readonly link: Link
@@ -30,7 +38,7 @@ export class Membership implements PacketLink {
   role: string | undefined
   /** The address of this incarnation. */
   address = 0
-  readonly #barriers = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
+  readonly #barriers = new Map<number, Barrier>()
   #lastBarrier = 0
   #state: 'joining' | 'joined' | 'ready' | 'closed' = 'joining'
   #onWelcome: (() => void) | undefined
@@ -56,6 +64,10 @@ export class Membership implements PacketLink {
     this.link.write(start, rest, attachments)
   }
 
+  hurry(): void {
+    this.link.hurry()
+  }
+
   tell(message: ToHub): void {
     if (this.#state !== 'closed') this.link.write(controlFrame(JSON.stringify(message)))
   }
@@ -77,14 +89,15 @@ export class Membership implements PacketLink {
   }
 
   /** It travels behind all that was sent before it: the hub's answer speaks of that, too. */
-  barrier(to: readonly number[]): Promise<void> {
+  barrier(to: readonly number[], attempt: string): Promise<void> {
     const n = ++this.#lastBarrier
     this.tell({ t: 'drained', n, to })
-    return new Promise((resolve, reject) => this.#barriers.set(n, { resolve, reject }))
+    return new Promise((resolve, reject) => this.#barriers.set(n, { attempt, resolve, reject }))
   }
 
-  async sync(): Promise<void> {
-    if (this.#state !== 'closed') await this.barrier([Address.Hub])
+  /** `attempt`: on whose account, for the error when the hub is closed meanwhile. */
+  async sync(attempt = 'Waiting for the hub'): Promise<void> {
+    if (this.#state !== 'closed') await this.barrier([Address.Hub], attempt)
   }
 
   leave(): Promise<void> {
@@ -99,14 +112,20 @@ export class Membership implements PacketLink {
   close(cause: Error | undefined): void {
     this.#state = 'closed'
     this.#onRefused?.(
-      new HubError('ERR_HUB_CLOSED', 'The channel to the hub closed before the hub answered.', cause && { cause }),
+      new HubError(
+        'ERR_HUB_CLOSED',
+        'Joining the hub: the channel to it closed before it answered. Look whether the primary has ended, or closed its hub.',
+        cause && { cause },
+      ),
     )
   }
 
   /** After `close`: whoever waits for the hub waits no longer. */
   release(cause: Error | undefined): void {
-    const error = new HubError('ERR_HUB_CLOSED', 'hub.drained(): the hub was closed.', cause && { cause })
-    for (const { reject } of this.#barriers.values()) reject(error)
+    for (const { attempt, reject } of this.#barriers.values()) {
+      const message = `${attempt}: the hub was closed before it was done. Await it before hub.close().`
+      reject(new HubError('ERR_HUB_CLOSED', message, cause && { cause }))
+    }
     this.#barriers.clear()
     this.#onLeft?.()
   }

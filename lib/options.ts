@@ -2,6 +2,7 @@ import { checkDuration, checkNumber, checkOptions } from './checks.js'
 import type { Contract, UntypedContract } from './contract.js'
 import { invalid } from './errors.js'
 import type { ExchangeOptions } from './exchange.js'
+import type { RecoveryLimits } from './relay/recovery-log.js'
 import { type Schemas, Validator } from './schema.js'
 import { SUPERVISION_OPTIONS } from './supervisor/options.js'
 import type { SupervisionOptions, WorkerSpec } from './types.js'
@@ -27,12 +28,24 @@ export interface HubOptions<C extends Contract = UntypedContract> extends Superv
   maxHeldBytes?: number
   /** Tasks that may wait in the hub for a handler with room; beyond, they are refused. @default 10000 */
   maxQueuedTasks?: number
+  /** What the hub keeps for clients of Socket.IO that are away, where `connectionStateRecovery` is on. */
+  recovery?: RecoveryOptions
   /** How long a link may stay over its mark before it is slow, in milliseconds. @default 1000 */
   slowAfter?: number
   /** Stop everything in order at SIGINT and SIGTERM, and exit; at a second one, at once. @default true */
   signals?: boolean
   /** `manual`: the primary takes no messages before it calls `hub.ready()`. @default 'auto' */
   ready?: 'auto' | 'manual'
+}
+
+/** Bounds of connection state recovery. What is beyond is forgotten, oldest first; such clients connect anew. */
+export interface RecoveryOptions {
+  /** Bytes of packets and sessions together. @default 67108864, 64 MiB */
+  maxBytes?: number
+  /** Packets kept. @default 100000 */
+  maxPackets?: number
+  /** Clients that are away. @default 10000 */
+  maxSessions?: number
 }
 
 const OWN_OPTIONS: readonly (keyof HubOptions)[] = [
@@ -43,6 +56,7 @@ const OWN_OPTIONS: readonly (keyof HubOptions)[] = [
   'maxQueueBytes',
   'maxHeldBytes',
   'maxQueuedTasks',
+  'recovery',
   'slowAfter',
   'signals',
   'ready',
@@ -62,9 +76,10 @@ export function readOptions(options: HubOptions<Contract>): PrimaryOptions {
   if (options.workers !== undefined && !Array.isArray(options.workers)) {
     throw invalid('startHub(): workers must be a list, such as [{ role: "web", count: 2 }, { id: "mailer" }].')
   }
-  if (ready !== 'auto' && ready !== 'manual') throw invalid("startHub(): ready must be 'auto' or 'manual'.")
+  if (ready !== 'auto' && ready !== 'manual') throw invalid('startHub(): ready must be "auto" or "manual".')
   if (typeof signals !== 'boolean') throw invalid('startHub(): signals must be true or false.')
-  if (typeof timeout !== 'number' || !(timeout > 0)) throw invalid('startHub(): timeout must be a positive number.')
+  if (typeof timeout !== 'number' || !(timeout > 0))
+    throw invalid('startHub(): timeout must be a positive number of milliseconds.')
   const supervision = Object.fromEntries(
     Object.entries(options).filter(([key]) => (SUPERVISION_OPTIONS as readonly string[]).includes(key)),
   ) as SupervisionOptions
@@ -83,5 +98,17 @@ export function readOptions(options: HubOptions<Contract>): PrimaryOptions {
     maxQueuedTasks: atLeastOne('maxQueuedTasks', 10_000),
     slowAfter: options.slowAfter === undefined ? 1000 : checkDuration(options.slowAfter, 'startHub(): slowAfter'),
     gracePeriod: supervision.gracePeriod ?? 10_000,
+    recovery: readRecovery(options.recovery),
+  }
+}
+
+function readRecovery(options: RecoveryOptions = {}): RecoveryLimits {
+  checkOptions(options, ['maxBytes', 'maxPackets', 'maxSessions'], 'startHub(): recovery')
+  const limit = (name: keyof RecoveryOptions, otherwise: number) =>
+    options[name] === undefined ? otherwise : checkNumber(options[name], 0, `startHub(): recovery.${name}`)
+  return {
+    maxBytes: limit('maxBytes', 64 << 20),
+    maxPackets: limit('maxPackets', 100_000),
+    maxSessions: limit('maxSessions', 10_000),
   }
 }

@@ -3,20 +3,13 @@ import { HubError, invalid } from './errors.js'
 import type { Membership } from './membership.js'
 import type { Recipients } from './recipients.js'
 import type { Roster } from './roster.js'
-import { isThenable, type Validator } from './schema.js'
+import type { Validator } from './schema.js'
 import type { Messenger } from './scope.js'
 import { aborted, type CallOptions, describeCall, type PendingCalls } from './tasks/pending.js'
+import { isThenable } from './thenable.js'
+import { wallClockAt } from './timers.js'
 import { type Body, encodeArguments, encodeValue } from './wire/codec.js'
-import {
-  Address,
-  ATTACHED,
-  eventHead,
-  eventHeader,
-  MAX_TEXT_LENGTH,
-  requestHeader,
-  SINGLE,
-  VALIDATED,
-} from './wire/frame.js'
+import { Address, ATTACHED, eventHead, eventHeader, requestHeader, SINGLE, VALIDATED } from './wire/frame.js'
 import type { Link } from './wire/link.js'
 
 /** More than these for one target, and an application makes up names as it goes: the cache starts anew. */
@@ -40,7 +33,7 @@ export class Outbox implements Messenger {
   }
 
   send(to: Recipients, event: string, args: unknown[]): boolean {
-    if (this.#membership.closed) this.#membership.assertOpen(`emit(${JSON.stringify(event)})`)
+    if (this.#membership.closed) this.#membership.assertOpen(`${verbOf(to)}(${JSON.stringify(event)})`)
     const heads = this.#heads(to, event)
     let flags = 0
     let values = args
@@ -55,7 +48,7 @@ export class Outbox implements Messenger {
     } else {
       body = encodeArguments(values, 'event', event)
     }
-    const { text, bytes } = checkSize(body)
+    const { text, bytes } = body
     if (this.#link.queuedBytes > this.#membership.settings.maxQueueBytes) {
       throw this.#overloaded(`emit(${JSON.stringify(event)}) to ${to}`)
     }
@@ -102,39 +95,42 @@ export class Outbox implements Messenger {
   #ask(to: Recipients, task: string, value: unknown, validated: number, options: CallOptions): Promise<unknown> {
     if (options.signal?.aborted) throw aborted(describeCall(to, task), options.signal)
     const call = this.#pending.next()
-    this.#writeRequest(call, deadlineOf(options), to, task, value, validated, options)
-    return this.#pending.expect(call, to, task, options)
+    const now = performance.now()
+    this.#writeRequest(call, now, to, task, value, validated, options)
+    return this.#pending.expect(call, now, to, task, options)
   }
 
   /** While a schema takes its time, the call's timeout and signal are in force already. */
   #askLater(to: Recipients, task: string, validated: Promise<unknown>, options: CallOptions): Promise<unknown> {
     if (options.signal?.aborted) throw aborted(describeCall(to, task), options.signal)
     const call = this.#pending.next()
-    const deadline = deadlineOf(options)
+    const now = performance.now()
     validated
       .then((value) => {
-        if (this.#pending.has(call)) this.#writeRequest(call, deadline, to, task, value, VALIDATED, options)
+        if (this.#pending.has(call)) this.#writeRequest(call, now, to, task, value, VALIDATED, options)
       })
       .then(undefined, (error) => this.#pending.failed(call, () => error))
-    return this.#pending.expect(call, to, task, options)
+    return this.#pending.expect(call, now, to, task, options)
   }
 
   #writeRequest(
     call: number,
-    deadline: number,
+    askedAt: number,
     to: Recipients,
     task: string,
     value: unknown,
     validated: number,
-    { retries }: CallOptions,
+    { timeout, retries }: CallOptions,
   ): void {
     const address =
       to.kind === 'everybody'
         ? Address.Anybody
         : (this.#roster.addresses(to, to.kind === 'role' ? 'delegate' : 'request', task)[0] as number)
-    const { text, bytes } = checkSize(encodeValue(value, 'the input of task', task, 'input'))
+    const { text, bytes } = encodeValue(value, 'the input of task', task, 'input')
     if (this.#link.queuedBytes > this.#membership.settings.maxQueueBytes) throw this.#overloaded(describeCall(to, task))
     const flags = bytes ? validated | ATTACHED : validated
+    // A deadline of Infinity says that there is none.
+    const deadline = wallClockAt(askedAt) + timeout
     this.#link.write(requestHeader(flags, address, call, deadline, retries, task, text.length), text, bytes && [bytes])
   }
 
@@ -148,15 +144,6 @@ export class Outbox implements Messenger {
   }
 }
 
-function deadlineOf({ timeout }: CallOptions): number {
-  return timeout === Number.POSITIVE_INFINITY ? timeout : Date.now() + timeout
-}
-
-function checkSize(body: Body): Body {
-  if (body.text.length <= MAX_TEXT_LENGTH) return body
-  throw new HubError(
-    'ERR_HUB_PAYLOAD',
-    `A payload of ${body.text.length} characters is too long: at most ${MAX_TEXT_LENGTH} travel at a time. ` +
-      'Send it in parts, or as binary.',
-  )
+function verbOf({ kind }: Recipients): string {
+  return kind === 'others' ? 'broadcast' : 'emit'
 }

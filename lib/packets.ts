@@ -1,29 +1,43 @@
-import type { ToHub, ToMember } from './relay/control.js'
+import { RecoveryDesk, type RecoveryLink } from './recovery.js'
+import type { RecoveryTimes, ToMember } from './relay/control.js'
 import type { Body } from './wire/codec.js'
-import { ASKING, ATTACHED, callBody, callHeader, KEPT, readCall, readLength } from './wire/frame.js'
+import { ASKING, ATTACHED, callBody, callHeader, KEPT, RECOVERABLE, readCall, readLength } from './wire/frame.js'
 import {
   answerKind,
+  hubSequence,
   packetBody,
   packetHeader,
   packetNamespace,
   packetRooms,
   readScope,
   Scope,
+  senderSequence,
+  writeRecovery,
   writeRooms,
 } from './wire/packet.js'
 
 /** The control messages that are Socket.IO's. */
-type Message = Extract<ToMember, { t: 'members' | 'asked' | 'gone' }>
+type Message = Extract<ToMember, { t: 'members' | 'asked' | 'gone' | 'position' | 'restored' }>
 
 /** Whom a packet is for, the sender's own sockets and servers excepted. */
 export type Audience =
   | { readonly scope: typeof Scope.Rooms; readonly rooms: readonly string[] }
   | { readonly scope: typeof Scope.Sockets | typeof Scope.Servers; readonly rooms?: undefined }
+  /** The sender's own clients, and so nobody: the hub keeps it for those that are away. */
+  | { readonly scope: typeof Scope.Nobody; readonly rooms: readonly string[] }
+
+/** A packet's place among those of its sender, and the rooms that it is not for. */
+export interface Recoverable {
+  readonly sequence: number
+  readonly except: Iterable<string>
+}
 
 /** A packet from another member. */
 export interface ArrivedPacket extends Body {
   /** The rooms that it is for; undefined when it is for the whole namespace. */
   readonly rooms: readonly string[] | undefined
+  /** Whether clients that are away get it when they come back. */
+  readonly recoverable: boolean
   /** Answers it; `done` with the last answer, exactly once. Undefined when the packet asks for none. */
   readonly answer: ((body: Body | undefined, done: boolean) => void) | undefined
 }
@@ -32,12 +46,12 @@ export interface ArrivedPacket extends Body {
 export type Receiver = (packet: ArrivedPacket) => void
 
 /** How packets leave. */
-export interface PacketLink {
+export interface PacketLink extends RecoveryLink {
   write(start: string, rest: string, attachments?: readonly Uint8Array[]): void
-  tell(message: ToHub): void
+  /** Sends at once what was written. */
+  hurry(): void
   /** Resolves when the hub has taken all that was sent before; rejects when it never will. */
   sync(): Promise<void>
-  readonly closed: boolean
 }
 
 /** A question that others answer. Its hub knows whom it asked; who is gone answers no more. */
@@ -76,6 +90,8 @@ export interface Asked {
 interface Attached {
   readonly receive: Receiver
   servers: number
+  /** Whether the hub keeps packets for clients that are away. It does until it says otherwise. */
+  recovers: boolean
   /** Resolves when the hub has told how many servers there are. */
   readonly counted: Promise<void>
   readonly onCounted: () => void
@@ -85,6 +101,7 @@ const NO_BODY: Body = { text: '', bytes: undefined }
 
 /** A member's half of the traffic of Socket.IO: packets between the servers of a namespace, and which rooms are here. */
 export class Packets {
+  readonly recovery: RecoveryDesk
   readonly #link: PacketLink
   readonly #attached = new Map<string, Attached>()
   readonly #inquiries = new Map<number, Inquiry>()
@@ -93,21 +110,22 @@ export class Packets {
 
   constructor(link: PacketLink) {
     this.#link = link
+    this.recovery = new RecoveryDesk(link)
   }
 
   has(nsp: string): boolean {
     return this.#attached.has(nsp)
   }
 
-  /** This member has a server with that namespace. */
-  attach(nsp: string, receive: Receiver): void {
+  /** This member has a server with that namespace; with `recovery`, its clients may be away for a while. */
+  attach(nsp: string, receive: Receiver, recovery?: RecoveryTimes): void {
     let onCounted = () => {}
     const counted = new Promise<void>((resolve) => {
       onCounted = resolve
     })
-    this.#attached.set(nsp, { receive, servers: 1, counted, onCounted })
+    this.#attached.set(nsp, { receive, servers: 1, recovers: true, counted, onCounted })
     if (this.#link.closed) onCounted()
-    else this.#link.tell({ t: 'attach', nsp })
+    else this.#link.tell(recovery ? { t: 'attach', nsp, recovery } : { t: 'attach', nsp })
   }
 
   detach(nsp: string): void {
@@ -122,9 +140,19 @@ export class Packets {
     return attached?.servers ?? 1
   }
 
+  /** Whether clients of that namespace, wherever they are, may get packets later. */
+  recovers(nsp: string): boolean {
+    return this.#attached.get(nsp)?.recovers === true && !this.#link.closed
+  }
+
   /** Tells of rooms that came or went here, and of a socket that did. */
   tellRooms(nsp: string, change: { sockets?: boolean; join?: readonly string[]; leave?: readonly string[] }): void {
     this.#link.tell({ t: 'rooms', nsp, ...change })
+  }
+
+  /** Sends at once what was published: this process is about to be busy. */
+  hurry(): void {
+    this.#link.hurry()
   }
 
   /** Resolves when the hub has taken all that was sent in this turn. It asks once a turn, however many wait. */
@@ -140,6 +168,11 @@ export class Packets {
   /** `kept`: also where a slow link drops events. */
   publish(nsp: string, to: Audience, body: Body, kept = false): void {
     this.#write(kept ? KEPT : 0, 0, nsp, to, body)
+  }
+
+  /** Publishes what clients that are away get when they come back. */
+  publishRecoverable(nsp: string, to: Audience, body: Body, { sequence, except }: Recoverable): void {
+    this.#write(RECOVERABLE, 0, nsp, to, body, writeRecovery(sequence, except))
   }
 
   /** Has sockets of others join rooms: from now on these count as held there. The receivers then say `admitted`. */
@@ -172,6 +205,16 @@ export class Packets {
     const answer =
       flags & ASKING ? (body: Body | undefined, done: boolean) => this.#answer(from, call, body, done) : undefined
     const call = readCall(text, at)
+    const body = text.substring(packetBody(text, at), at + length)
+    const recoverable = (flags & RECOVERABLE) !== 0
+    if (recoverable) {
+      const hub = hubSequence(text, at)
+      if (call > 0) {
+        this.recovery.replayed(call, { origin: from, hub, local: senderSequence(text, at), text: body, bytes })
+        return
+      }
+      this.recovery.arrived(hub)
+    }
     const attached = this.#attached.get(packetNamespace(text, at))
     if (!attached) {
       // It was detached a moment ago.
@@ -179,7 +222,7 @@ export class Packets {
       return
     }
     const rooms = readScope(text, at) === Scope.Rooms ? packetRooms(text, at) : undefined
-    attached.receive({ rooms, answer, text: text.substring(packetBody(text, at), at + length), bytes })
+    attached.receive({ rooms, answer, recoverable, text: body, bytes })
   }
 
   /** `done`: whether it is the sender's last. */
@@ -207,13 +250,19 @@ export class Packets {
         const attached = this.#attached.get(message.nsp)
         if (!attached) break
         attached.servers = message.count
+        attached.recovers = message.recovers
         attached.onCounted()
+        break
       }
+      case 'position':
+      case 'restored':
+        this.recovery.control(message)
     }
   }
 
   /** The hub is gone: what was asked is done, with what there is. */
   close(): void {
+    this.recovery.close()
     for (const [call, inquiry] of [...this.#inquiries]) this.#done(call, inquiry)
     for (const attached of this.#attached.values()) {
       attached.servers = 1
@@ -232,10 +281,11 @@ export class Packets {
     inquiry.onDone()
   }
 
-  #write(flags: number, call: number, nsp: string, to: Audience, { text, bytes }: Body): void {
+  #write(flags: number, call: number, nsp: string, to: Audience, { text, bytes }: Body, recovery = ''): void {
     if (this.#link.closed) return
     const rooms = to.rooms ? writeRooms(to.rooms) : ''
-    const header = packetHeader(bytes ? flags | ATTACHED : flags, call, to.scope, nsp, rooms, text.length)
+    const kind = bytes ? flags | ATTACHED : flags
+    const header = packetHeader(kind, call, to.scope, nsp, rooms, text.length, recovery)
     this.#link.write(header, text, bytes && [bytes])
   }
 

@@ -69,7 +69,9 @@ export class Primary extends Member {
       spawned: (seat, worker) => this.#spawned(seat.id, seat.incarnation, worker),
       changed: (seat) => {
         const seated = exchange.directory.place(seat.id)
-        if (seated) exchange.update(seated, seat.state, seat.pid)
+        if (!seated) return
+        seated.ended = seat.ended
+        exchange.update(seated, seat.state, seat.pid)
       },
       exited: (_seat, worker, exit) => {
         const peer = this.#peers.get(worker)
@@ -86,7 +88,8 @@ export class Primary extends Member {
       },
       overdue: ({ id, spec }) => {
         const period = `${spec.gracePeriod} ms (gracePeriod)`
-        process.emitWarning(`"${id}" did not end within ${period} of being asked to. It is killed.`, 'Hubwire')
+        const text = `${JSON.stringify(id)} did not end within ${period} of being asked to. It is killed.`
+        process.emitWarning(text, 'Hubwire')
       },
       ping: (seat) => {
         const peer = exchange.directory.place(seat.id)?.peer
@@ -111,7 +114,7 @@ export class Primary extends Member {
     }
     const seats = resolveSeats(workers, this.#options.supervision, new Set(['primary']))
     await this.join()
-    await this.#add(seats)
+    await this.#add(seats, 'startHub()')
   }
 
   /** A start that failed leaves nothing behind. */
@@ -124,22 +127,24 @@ export class Primary extends Member {
     if (this.#closing) throw new HubError('ERR_HUB_CLOSED', 'hub.fork(): this hub is closed. Start another.')
     const taken = new Set([...this.#exchange.directory.places].map((place) => place.id))
     const seats = resolveSeats([spec], this.#options.supervision, taken, () => 'fork()')
-    await this.#add(seats)
+    await this.#add(seats, 'hub.fork()')
     return seats.flatMap(({ id }) => this.#exchange.directory.place(id)?.snapshot() ?? [])
   }
 
   async stop(id: string | number): Promise<void> {
     const seat = workerId(id, 'hub.stop()')
-    await this.sync()
+    const attempt = `hub.stop(${JSON.stringify(seat)})`
+    await this.sync(attempt)
     await this.#supervisor.stop(seat)
-    await this.sync()
+    await this.sync(attempt)
   }
 
   async restart(id: string | number): Promise<void> {
     const seat = workerId(id, 'hub.restart()')
-    await this.sync()
+    const attempt = `hub.restart(${JSON.stringify(seat)})`
+    await this.sync(attempt)
     await this.#supervisor.restart(seat)
-    await this.sync()
+    await this.sync(attempt)
   }
 
   serve(server: HttpServer): void {
@@ -148,7 +153,8 @@ export class Primary extends Member {
   }
 
   async listen(options: ListenOptions): Promise<Listening> {
-    if (this.#closing || this.closed) throw new HubError('ERR_HUB_CLOSED', 'hub.listen(): this hub is closed.')
+    if (this.#closing || this.closed)
+      throw new HubError('ERR_HUB_CLOSED', 'hub.listen(): this hub is closed. Start another.')
     const listener = new Listener(options, this.#router, (closed) => this.#listeners.delete(closed))
     await listener.start()
     this.#listeners.add(listener)
@@ -158,7 +164,9 @@ export class Primary extends Member {
   }
 
   override stats(): HubStats {
-    return { ...super.stats(), links: this.#exchange.stats(), http: this.#router.stats() }
+    const recovery = this.#exchange.recoveryStats()
+    const stats = { ...super.stats(), links: this.#exchange.stats(), http: this.#router.stats() }
+    return recovery ? { ...stats, recovery } : stats
   }
 
   close(): Promise<void> {
@@ -167,11 +175,13 @@ export class Primary extends Member {
   }
 
   async #close(): Promise<void> {
+    this.beginClosing()
     // One deadline for all of it: a service manager counts from its signal on.
     const periods = this.#supervisor.seats.map(({ spec }) => spec.gracePeriod)
     const deadline = performance.now() + Math.max(this.#options.gracePeriod, ...periods)
     const left = () => Math.max(0, deadline - performance.now())
     await Promise.all([...this.#listeners].map((listener) => listener.close()))
+    this.#router.end()
     // Accepted tasks are answered while everybody is still there; whoever keeps adding some cannot keep the hub open.
     let timer: NodeJS.Timeout | undefined
     const patience = new Promise<void>((resolve) => {
@@ -191,18 +201,22 @@ export class Primary extends Member {
     this.#uninstallSignals?.()
     this.finish()
     this.#exchange.leave(this.#self, { code: null, signal: null })
+    this.#exchange.close()
     this.#onEnd()
   }
 
-  async #add(seats: readonly ResolvedSeat[]): Promise<void> {
+  async #add(seats: readonly ResolvedSeat[], attempt: string): Promise<void> {
     // All seats are there before the first process is: what is sent to one that starts later waits for it.
     for (const seat of seats) this.#exchange.addPlace(seat.id, seat.role)
     try {
       await this.#supervisor.add(seats)
-    } finally {
-      // Whoever is told that they are ready, or that they are gone, finds it so.
-      await this.sync()
+    } catch (error) {
+      // Why it failed is worth more than that the hub was closed meanwhile.
+      await this.sync(attempt).catch(() => {})
+      throw error
     }
+    // Whoever is told that they are ready finds it so.
+    await this.sync(attempt)
   }
 
   #spawned(id: string, incarnation: number, worker: WorkerProcess): void {
@@ -223,13 +237,19 @@ export class Primary extends Member {
   #mayOpen(peer: Peer): boolean {
     const { place, incarnation } = peer
     if (peer === this.#self) {
-      queueMicrotask(() => this.#exchange.update(place, 'ready', process.pid))
+      queueMicrotask(() => {
+        if (!peer.left) this.#exchange.update(place, 'ready', process.pid)
+      })
       return true
     }
     const seat = this.#supervisor.seat(place.id)
     if (seat?.state !== 'starting' || seat.incarnation !== incarnation) return false
     // After what was held has been released: whoever hears of it finds the member open.
-    queueMicrotask(() => this.#supervisor.markReady(place.id, incarnation))
+    queueMicrotask(() => {
+      this.#supervisor.markReady(place.id, incarnation)
+      // It may have said both in one breath, and its seat heard only that it left.
+      if (peer.left) this.#supervisor.left(place.id, incarnation)
+    })
     return true
   }
 
@@ -238,8 +258,8 @@ export class Primary extends Member {
     setImmediate(() => {
       if (this.lifecycle.listenerCount('give-up') > 0 || this.#closing) return
       console.error(
-        `Hubwire: every worker of "${name}" failed too often and was given up. The hub ends. ` +
-          "To go on without them, listen to hub.lifecycle 'give-up'.",
+        `Hubwire: every worker of ${JSON.stringify(name)} failed too often and was given up. The hub ends. ` +
+          'To go on without them, listen to "give-up" of hub.lifecycle.',
       )
       this.close().finally(() => process.exit(process.exitCode || 1))
     })

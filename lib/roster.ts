@@ -53,6 +53,13 @@ export class Roster {
   member(id: string, attempt: () => string): AddressedMember {
     const member = this.#members.get(id)
     if (member) return member
+    if (this.inRole(id).length > 0) {
+      const role = `{ role: ${JSON.stringify(id)} }`
+      throw new HubError(
+        'ERR_HUB_NO_MEMBER',
+        `${attempt()}: nobody on this hub has the id ${JSON.stringify(id)}, which is a role. Use hub.to(${role}).`,
+      )
+    }
     const known = [...this.#members.keys()].slice(0, 10).map((name) => JSON.stringify(name))
     throw new HubError(
       'ERR_HUB_NO_MEMBER',
@@ -67,9 +74,15 @@ export class Roster {
     if (address !== undefined && this.inRole(name).length > 0) return address
     throw new HubError(
       'ERR_HUB_NO_MEMBER',
-      `${attempt()}: no member on this hub has the role ${JSON.stringify(name)}. ` +
+      `${attempt()}: no member on this hub has the role ${JSON.stringify(name)}. ${this.#knownRoles()} ` +
         'Name it in the workers of startHub(), or hub.fork() it.',
     )
+  }
+
+  #knownRoles(): string {
+    const roles = new Set<string>()
+    for (const { role } of this.#members.values()) if (role !== undefined) roles.add(JSON.stringify(role))
+    return roles.size === 0 ? 'Nobody has one.' : `There are: ${[...roles].slice(0, 10).join(', ')}.`
   }
 
   inRole(name: string): AddressedMember[] {

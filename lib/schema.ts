@@ -1,6 +1,7 @@
 import type { Contract, EventArgs, EventName, TaskInput, TaskName, TaskOutput, UntypedContract } from './contract.js'
 import { LOCAL_EVENTS } from './emitter.js'
 import { HubError, invalid } from './errors.js'
+import { isThenable } from './thenable.js'
 
 /**
  * A validator of any library that implements Standard Schema, version 1 (zod, valibot, arktype and others):
@@ -58,7 +59,7 @@ const MAX_ISSUES = 5
 /** Some libraries quote the offending value in a message, however large it is. */
 const MAX_ISSUE_LENGTH = 200
 
-const TUPLE_HINT = 'The schema of an event describes the list of its arguments: a tuple, with one argument, too'
+const TUPLE_HINT = 'The schema of an event describes the list of its arguments: a tuple, with one argument, too.'
 
 /** Runs the user's schemas. What has none passes as it is. */
 export class Validator {
@@ -104,7 +105,7 @@ export class Validator {
       throw new HubError(
         'ERR_HUB_PAYLOAD',
         `The schema of ${place.of} is asynchronous, and events are validated at once: ` +
-          'use a synchronous schema, or a task, whose schemas are awaited',
+          'use a synchronous schema, or a task, whose schemas are awaited.',
       )
     }
     const value = unwrap(result, place)
@@ -132,7 +133,7 @@ export class Validator {
     for (const [name, schema] of entries(path, events)) {
       const where = `${path}${step(name)}`
       if (LOCAL_EVENTS.has(name)) {
-        throw invalid(`${where}: ${JSON.stringify(name)} is a local event that never travels, remove its schema`)
+        throw invalid(`${where}: ${JSON.stringify(name)} is a local event that never travels. Remove its schema.`)
       }
       this.#events.set(name, standardSchema(where, schema, 'a tuple schema of its arguments'))
     }
@@ -143,7 +144,7 @@ export class Validator {
       const where = `${path}${step(name)}`
       if (isStandardSchema(task)) {
         throw invalid(
-          `${where} is a schema, but of the input or of the output? Write { input: schema } or { output: schema }`,
+          `${where} is a schema, but of the input or of the output? Write { input: schema } or { output: schema }.`,
         )
       }
       for (const [key, schema] of entries(where, task, ['input', 'output'])) {
@@ -194,7 +195,7 @@ function unwrap(result: unknown, place: Place): unknown {
     throw new HubError(
       'ERR_HUB_PAYLOAD',
       `The schema of ${place.of} (its ${place.what}) answered ${describe(result)}, which is no Standard Schema result: ` +
-        'see whether its library implements version 1 of Standard Schema',
+        'see whether its library implements version 1 of Standard Schema.',
     )
   }
   const { issues } = result as { issues?: unknown }
@@ -213,9 +214,9 @@ function refused(place: Place, issues: readonly unknown[]): HubError {
 }
 
 const ADVICE = {
-  arguments: 'Emit what the schema describes, or change the schema in every process',
-  input: 'Send what the schema describes, or change the schema in every process',
-  output: 'Let the handler return what the schema describes, or change the schema in every process',
+  arguments: 'Emit what the schema describes, or change the schema in every process.',
+  input: 'Send what the schema describes, or change the schema in every process.',
+  output: 'Let the handler return what the schema describes, or change the schema in every process.',
 }
 
 /** The validator itself threw, or rejected: a bug in the schema, or a check that failed to run. */
@@ -223,7 +224,7 @@ function failed(place: Place, cause: unknown): HubError {
   const reason = cut(cause instanceof Error ? cause.message : describe(cause))
   return new HubError(
     'ERR_HUB_PAYLOAD',
-    `The schema of ${place.of} failed while it validated its ${place.what}: ${reason}. See this error's cause`,
+    `The schema of ${place.of} failed while it validated its ${place.what}: ${reason}. See this error's cause.`,
     { cause },
   )
 }
@@ -259,13 +260,13 @@ function describe(value: unknown): string {
 /** The entries of an options object that are set. Refuses other keys than `known`, if given, by name. */
 function entries(path: string, value: unknown, known?: readonly string[]): [string, unknown][] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalid(`${path} must be an object${known ? ` with ${known.join(' and ')}` : ''}, not ${describe(value)}`)
+    throw invalid(`${path} must be an object${known ? ` with ${known.join(' and ')}` : ''}, not ${describe(value)}.`)
   }
   const set = Object.entries(value).filter(([, entry]) => entry !== undefined)
   if (known) {
     for (const [key] of set) {
       if (!known.includes(key)) {
-        throw invalid(`${path}${step(key)}: unknown option ${JSON.stringify(key)}. Known are ${known.join(' and ')}`)
+        throw invalid(`${path}${step(key)}: unknown option ${JSON.stringify(key)}. Known are ${known.join(' and ')}.`)
       }
     }
   }
@@ -276,7 +277,7 @@ function standardSchema(path: string, value: unknown, wanted: string): StandardS
   if (isStandardSchema(value)) return value
   throw invalid(
     `${path} is not a Standard Schema, but ${describe(value)}: ` +
-      `give it ${wanted}, made with zod, valibot, arktype or any library that implements version 1 of Standard Schema`,
+      `give it ${wanted}, made with zod, valibot, arktype or any library that implements version 1 of Standard Schema.`,
   )
 }
 
@@ -285,9 +286,4 @@ function isStandardSchema(value: unknown): value is StandardSchema {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
   const standard = (value as { '~standard'?: unknown })['~standard'] as { version?: unknown; validate?: unknown }
   return typeof standard === 'object' && standard?.version === 1 && typeof standard.validate === 'function'
-}
-
-/** A promise, of whatever make. */
-export function isThenable(value: unknown): value is Promise<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }

@@ -1,3 +1,4 @@
+import { calledFromHere } from './call-site.js'
 import { show } from './checks.js'
 import { invalid } from './errors.js'
 import { parseTarget, Recipients } from './recipients.js'
@@ -57,28 +58,32 @@ export class Scope {
 
   // What is wrong with a call's arguments rejects, as all else that goes wrong with it.
 
-  request(task: string, input?: unknown): Promise<unknown> {
+  async request(task: string, input?: unknown): Promise<unknown> {
     if (this.#to.kind !== 'member') {
-      return Promise.reject(
-        invalid(
-          `request(${JSON.stringify(task)}) to ${this.#to}: a request goes to one id, as in hub.to('mailer'). ` +
-            'Use delegate() for whichever member of a role is least busy, or gather() to ask each.',
-        ),
+      throw invalid(
+        `request(${JSON.stringify(task)}) to ${this.#to}: a request goes to one id, as in hub.to('mailer'). ` +
+          'Use delegate() for whichever member of a role is least busy, or gather() to ask each.',
       )
     }
-    return this.#messenger.call(this.#to, task, input, this.#options)
+    try {
+      return await this.#messenger.call(this.#to, task, input, this.#options)
+    } catch (error) {
+      throw calledFromHere(error)
+    }
   }
 
-  delegate(task: string, input?: unknown): Promise<unknown> {
+  async delegate(task: string, input?: unknown): Promise<unknown> {
     if (this.#to.kind !== 'role' && this.#to.kind !== 'everybody') {
-      return Promise.reject(
-        invalid(
-          `delegate(${JSON.stringify(task)}) to ${this.#to}: the hub chooses who does a delegated task, ` +
-            'among all or within a role. Use request() for one id, or gather() to ask each.',
-        ),
+      throw invalid(
+        `delegate(${JSON.stringify(task)}) to ${this.#to}: the hub chooses who does a delegated task, ` +
+          'among all or within a role. Use request() for one id, or gather() to ask each.',
       )
     }
-    return this.#messenger.call(this.#to, task, input, this.#options)
+    try {
+      return await this.#messenger.call(this.#to, task, input, this.#options)
+    } catch (error) {
+      throw calledFromHere(error)
+    }
   }
 
   async gather(task: string, input?: unknown): Promise<Gathered<unknown>[]> {

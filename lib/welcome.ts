@@ -16,14 +16,13 @@ export function answerHello(
     return {
       t: 'refused',
       message:
-        `joinHub() in "${id}": it is hubwire ${version}, the primary is ${VERSION}, and they do not speak the same ` +
-        'protocol. Install one version for both, and restart the primary.',
+        `joinHub() in ${JSON.stringify(id)}: it runs hubwire ${version}, the primary ${VERSION}, and they do not speak ` +
+        'the same protocol. Install one version for both, and restart the primary.',
     }
   }
   if (version !== VERSION) {
-    process.emitWarning(
-      `Hubwire: worker "${id}" is hubwire ${version}, the primary is ${VERSION}. Restart the primary.`,
-    )
+    const text = `${JSON.stringify(id)} runs hubwire ${version}, the primary ${VERSION}. Restart the primary.`
+    process.emitWarning(text, 'Hubwire')
   }
   return {
     t: 'welcome',

@@ -9,7 +9,7 @@ import { isRawHandle } from './http/raw-handle.js'
 import { Member } from './member.js'
 import { PROTOCOL } from './relay/control.js'
 import { type Schemas, Validator } from './schema.js'
-import { holdSignals } from './supervisor/signals.js'
+import { type HeldSignals, holdSignals } from './supervisor/signals.js'
 import type { HttpServer, WorkerHub } from './types.js'
 import { VERSION } from './version.js'
 import { fromMessage, type Message } from './wire/batch.js'
@@ -44,7 +44,7 @@ export async function joinHub<C extends Contract = UntypedContract>(
 ): Promise<WorkerHub<C>> {
   checkOptions(options, ['ready', 'schemas', 'onStop'], 'joinHub()')
   const { ready = 'auto', schemas, onStop } = options
-  if (ready !== 'auto' && ready !== 'manual') throw invalid("joinHub(): ready must be 'auto' or 'manual'.")
+  if (ready !== 'auto' && ready !== 'manual') throw invalid('joinHub(): ready must be "auto" or "manual".')
   if (onStop !== undefined && typeof onStop !== 'function') throw invalid('joinHub(): onStop must be a function.')
   if (joined) throw invalid('joinHub() was called twice in this process. There is one hub: pass it on.')
   assertHub()
@@ -71,7 +71,10 @@ function assertHub(): void {
     )
   }
   if (!process.connected) {
-    throw new HubError('ERR_HUB_CLOSED', 'joinHub(): the channel to the primary is closed already.')
+    throw new HubError(
+      'ERR_HUB_CLOSED',
+      'joinHub(): the channel to the primary is closed already. Join before you disconnect.',
+    )
   }
   if (isJsonChannel()) {
     throw new HubError(
@@ -91,21 +94,23 @@ function assertHub(): void {
   if (protocol === undefined) {
     throw new HubError(
       'ERR_HUB_PROTOCOL',
-      "joinHub(): this worker's primary is no hub; it was forked by cluster.fork() itself, or by a process manager in " +
-        "cluster mode. Call startHub({ workers: […] }) in the primary instead (and under PM2 use exec_mode: 'fork').",
+      'joinHub(): no hub forked this worker, but cluster.fork() itself, or a process manager in cluster mode: its ' +
+        "primary is no hub for it. Name it in startHub({ workers: […] }), or hub.fork() it (and under PM2 use exec_mode: 'fork').",
     )
   }
 }
 
 /**
  * Node tells nobody how a channel serialises. What can be sent over neither kind is refused by each in its own words,
- * and nothing is sent: JSON stops at the bigint, which structured clone passes, to stop at the function.
+ * and nothing is sent: JSON stops at the circle, which structured clone passes, to stop at the function.
  */
 function isJsonChannel(): boolean {
   try {
-    process.send?.([0n, () => {}])
+    const circle: unknown[] = []
+    circle.push(circle, () => {})
+    process.send?.(circle)
   } catch (error) {
-    return error instanceof TypeError && /BigInt/.test(error.message)
+    return error instanceof TypeError && /circular/.test(error.message)
   }
   return false
 }
@@ -127,7 +132,7 @@ function send(message: Message, done: (error: Error | null) => void, handle?: Ha
 /** A worker as a member. */
 class Worker extends Member {
   readonly #whenStopped: (worker: Worker) => void | Promise<void>
-  readonly #releaseSignals: () => void
+  readonly #signals: HeldSignals
   #inlet: Inlet | undefined
   #closing: Promise<void> | undefined
   #stopping = false
@@ -139,7 +144,7 @@ class Worker extends Member {
       onStop: () => this.#stop(),
     })
     this.#whenStopped = whenStopped
-    this.#releaseSignals = holdSignals()
+    this.#signals = holdSignals()
     process.on('message', this.#onMessage)
     process.on('disconnect', this.#onDisconnect)
   }
@@ -179,6 +184,8 @@ class Worker extends Member {
 
   async #close(): Promise<void> {
     await this.leave()
+    // The hub no longer stops this process in its own way: who wants it to end sends it a signal.
+    this.#signals.keep()
     await this.drain()
     this.finish()
     this.#detach()
@@ -189,12 +196,13 @@ class Worker extends Member {
   async #stop(): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
+    this.beginClosing()
     try {
       await this.drain()
       await this.#whenStopped(this)
       await this.drain()
     } catch (error) {
-      console.error(error)
+      console.error(`Hubwire: onStop of ${JSON.stringify(this.id)} failed:`, error)
       process.exitCode ||= 1
     }
     process.exit()
@@ -214,7 +222,7 @@ class Worker extends Member {
   }
 
   #detach(): void {
-    this.#releaseSignals()
+    this.#signals.release()
     process.removeListener('message', this.#onMessage)
     process.removeListener('disconnect', this.#onDisconnect)
   }

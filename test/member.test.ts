@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { getEventListeners, once } from 'node:events'
+import { HubError } from 'hubwire'
 import { test } from 'uvu'
 import { Member } from '#lib/member.js'
 import type { ToMember } from '#lib/relay/control.js'
 import { Validator } from '#lib/schema.js'
 import { Expiry } from '#lib/tasks/expiry.js'
+import { PendingCalls } from '#lib/tasks/pending.js'
 import { type Batch, MARKER, NO_ATTACHMENTS, readBatch } from '#lib/wire/batch.js'
 import {
   callHeader,
@@ -16,6 +18,7 @@ import {
   requestHeader,
   senderFrame,
 } from '#lib/wire/frame.js'
+import { heap } from './wire/heap.js'
 
 const SELF = 20
 
@@ -62,7 +65,7 @@ test('an event that cannot be read is dropped, counted and told once; those arou
   assert.deepEqual(seen, [1, 2])
   assert.equal(member.stats().refusedPayloads, 2)
   const [warning] = await warned
-  assert.match(warning.message, /dropped event "news" from "b"/)
+  assert.match(warning.message, /^Event "news" from "b" was dropped: /)
 })
 
 test('an answer or an error that cannot be read rejects its call alone', async () => {
@@ -130,12 +133,38 @@ test('calls with one signal share one listener on it, which goes with the last o
   assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
 })
 
+test('a refusal that cannot be read rejects its call, and nothing else suffers', async () => {
+  const { member, receive } = await joined()
+  for (const [call, body] of ['garbage', 'null'].entries()) {
+    const asked = member.delegate('x')
+    receive(callHeader(Kind.Refusal, 21, call, body.length) + body)
+    await assert.rejects(asked, { code: 'ERR_HUB_PROTOCOL', message: /"x".*cannot be read/ })
+  }
+})
+
+test('names and ids that a user keeps do not keep the batches alive that brought them', async () => {
+  const { member, receive } = await joined()
+  const kept: string[] = []
+  member.onAny((name, _args, { from }) => kept.push(name, from.id, from.role ?? ''))
+  const id = 'an id of more than twelve characters'
+  const filler = event('filler', JSON.stringify(['x'.repeat(65_536)]))
+  const before = await heap()
+  for (let i = 0; i < 500; i++) {
+    const frames = senderFrame(30, 1, id, id) + event(`a name of more than twelve characters ${i}`, '[]') + filler
+    // As it comes in from a channel: flat, and nobody else's.
+    receive(Buffer.from(frames, 'latin1').toString('latin1'))
+  }
+  const used = (await heap()) - before
+  assert.equal(kept.length, 3000)
+  assert.ok(used < 4 << 20, `${(used / 2 ** 20).toFixed(1)} MiB`)
+})
+
 test('a timeout of its own for each call leaves no timers behind', () => {
   const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
   const before = timers()
   const expiry = new Expiry(() => {})
   for (let call = 0; call < 1000; call++) {
-    expiry.add(call, 30_000 + call / 7)
+    expiry.add(call, 30_000 + call / 7, performance.now())
     expiry.remove(call, 30_000 + call / 7)
   }
   assert.ok(timers() - before <= 70, `${timers() - before} timers`)
@@ -152,6 +181,72 @@ test('a loop that looks at nothing is stopped at maxQueueBytes, and says how to 
       error.code === 'ERR_HUB_OVERLOADED' && /emit\("flood"\).*await hub\.drained\(\)/.test(error.message ?? ''),
   )
   assert.ok(member.stats().queuedBytes < (1 << 26) + 200_000)
+})
+
+/** The messages of what these promises are rejected with. */
+async function messages(attempts: Promise<unknown>[]): Promise<string[]> {
+  return (await Promise.allSettled(attempts)).map((result) => {
+    assert.ok(result.status === 'rejected' && result.reason instanceof HubError)
+    assert.equal(result.reason.code, 'ERR_HUB_CLOSED')
+    return result.reason.message
+  })
+}
+
+test('whoever waits when the hub closes is told what was tried, and what to do', async () => {
+  const { member } = await joined()
+  const waiting = [
+    member.drained(),
+    member.drained('a'),
+    member.sync('hub.stop("b")'),
+    member.sync(),
+    member.to('a').request('x'),
+    member.delegate('x'),
+  ]
+  member.finish()
+  const barrier = 'the hub was closed before it was done. Await it before hub.close().'
+  const call = 'the hub was closed before an answer came. The task may have run. Await your calls before hub.close().'
+  assert.deepEqual(await messages(waiting), [
+    `hub.drained(): ${barrier}`,
+    `hub.drained(): ${barrier}`,
+    `hub.stop("b"): ${barrier}`,
+    `Waiting for the hub: ${barrier}`,
+    `Request "x" to "a": ${call}`,
+    `Delegation of "x": ${call}`,
+  ])
+})
+
+test('whoever joins when the channel closes is told so', async () => {
+  const member = new Member({
+    transport: { send: (_batch, done) => process.nextTick(done, null), sendHandle() {} },
+    validator: new Validator(undefined),
+    onStop() {},
+  })
+  const joining = member.join()
+  member.finish()
+  assert.deepEqual(await messages([joining]), [
+    'Joining the hub: the channel to it closed before it answered. ' +
+      'Look whether the primary has ended, or closed its hub.',
+  ])
+})
+
+test('call numbers begin anew after the last, and skip those that still wait', async () => {
+  const calls = new PendingCalls(
+    new Validator(undefined),
+    () => {},
+    () => {},
+  )
+  const ids = [calls.next(), calls.next()]
+  const options = { timeout: Number.POSITIVE_INFINITY, signal: undefined, retries: 0 }
+  const to = { kind: 'member', toString: () => '"a"' }
+  const waiting = ids.map((call) => calls.expect(call, performance.now(), to, 'x', options))
+  assert.deepEqual(ids, [0, 1])
+  const LAST = 2 ** 28 - 1
+  let call = 0
+  for (let n = 2; n <= LAST; n++) call = calls.next()
+  assert.equal(call, LAST)
+  assert.equal(calls.next(), 2, 'the first two are taken')
+  calls.close(undefined)
+  assert.equal((await messages(waiting)).length, 2)
 })
 
 test.run()

@@ -1,13 +1,14 @@
 import cluster from 'node:cluster'
+import { createAdapter } from '@socket.io/redis-adapter'
+import { Redis } from 'ioredis'
+import { REDIS_URL } from '../brokers.js'
 import { run } from './contestant.js'
-import { loadRedis } from './load-redis.js'
 
 await run({
   async start(workers) {
     for (let i = 0; i < workers; i++) cluster.fork()
   },
   async attach(io) {
-    const { createAdapter, connect } = await loadRedis()
-    io.adapter(createAdapter(connect(), connect()))
+    io.adapter(createAdapter(new Redis(REDIS_URL), new Redis(REDIS_URL)))
   },
 })

@@ -1,5 +1,5 @@
 /**
- * A small shop: two web workers take orders, and one dedicated worker sends the mails. `npm start` runs it.
+ * A small shop: two web workers take orders, and one dedicated worker sends the mails. `npm run start:mailer` runs it.
  *
  * `PORT` chooses the port (3000), `SMTP_URL` another mail server than the one that is started here.
  */

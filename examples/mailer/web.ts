@@ -25,7 +25,9 @@ hub.on('order.created', (order) => log(`heard of order ${order.id}`))
 
 server.on('error', (error: NodeJS.ErrnoException) => {
   console.error(
-    error.code === 'EADDRINUSE' ? `Port ${port} is taken. Choose another: PORT=3001 npm start` : error.message,
+    error.code === 'EADDRINUSE'
+      ? `Port ${port} is taken. Choose another: PORT=3001 npm run start:mailer`
+      : error.message,
   )
   process.exit(1)
 })

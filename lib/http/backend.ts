@@ -27,7 +27,7 @@ export class Backend {
   }
 
   get available(): boolean {
-    return this.serving && this.peer.ready
+    return this.serving && this.peer.ready && !this.#lane.ended
   }
 
   get wedged(): boolean {

@@ -11,6 +11,10 @@ export interface Entrance {
   readonly waitTimeout: number
   /** Connections that came in here and that nobody has taken yet. */
   pending: number
+  /** Nobody listens there any more: who would have to wait is refused. */
+  closed: boolean
+  /** Whether somebody was told that nobody serves its connections. */
+  warned: boolean
 }
 
 /** A connection on its way to a member. */
@@ -24,14 +28,21 @@ export interface Connection extends Parcel {
   readonly since: number
 }
 
+/** Up to here, what has been read travels as text: Node spends less on a string than on anything else. In bytes. */
+const MAX_TEXT = 4096
+
 const BODY = JSON.stringify({ t: 'connection' } satisfies HttpToMember)
 
 export function connectionFrom(
   entrance: Entrance,
   handle: RawHandle,
-  bytes: Uint8Array | undefined,
+  bytes: Buffer | undefined,
   affinity: Affinity,
   pinned = false,
 ): Connection {
+  if (bytes && bytes.length <= MAX_TEXT) {
+    const body = JSON.stringify({ t: 'connection', read: bytes.toString('latin1') } satisfies HttpToMember)
+    return { body, handle, affinity, pinned, entrance, since: performance.now() }
+  }
   return { body: BODY, handle, bytes, affinity, pinned, entrance, since: performance.now() }
 }

@@ -100,7 +100,9 @@ export class Inlet implements HttpRoom {
     }
     this.#taken++
     this.#reportSoon()
-    if (isRawHandle(handle)) this.#accept(handle, bytes)
+    // Received bytes are a view on a buffer that they would keep alive as long as somebody holds a part of them.
+    const read = message.read === undefined ? bytes && Buffer.from(bytes) : Buffer.from(message.read, 'latin1')
+    if (isRawHandle(handle)) this.#accept(handle, read)
     else handle?.close()
   }
 
@@ -109,7 +111,7 @@ export class Inlet implements HttpRoom {
     return this.#draining
   }
 
-  #accept(handle: RawHandle, bytes: Uint8Array | undefined): void {
+  #accept(handle: RawHandle, bytes: Buffer | undefined): void {
     const server = this.#server
     if (!server?.listening) {
       // It closed while this was under way.
@@ -123,8 +125,7 @@ export class Inlet implements HttpRoom {
     } finally {
       this.#injecting = undefined
     }
-    // Received bytes are a view on a buffer that they would keep alive as long as somebody holds a part of them.
-    if (bytes && injecting.socket && !injecting.socket.destroyed) injecting.socket.unshift(Buffer.from(bytes))
+    if (bytes && injecting.socket && !injecting.socket.destroyed) injecting.socket.unshift(bytes)
   }
 
   /** The first listener of all: nobody has touched the socket yet. */

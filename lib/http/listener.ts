@@ -65,6 +65,8 @@ export class Listener implements Listening {
       maxWaiting: number('maxWaiting', 10_000, 0),
       waitTimeout: duration('waitTimeout'),
       pending: 0,
+      closed: false,
+      warned: false,
     }
     this.#listen = { port, host, backlog }
     this.#server = createRawServer((handle) => this.#accept(handle))

@@ -12,6 +12,11 @@ import type { Handle } from '../wire/transport.js'
 
 /** What we use of Node's TCP handle. */
 export interface RawHandle extends Handle {
+  /** Called with what was read, in memory of its own; without anything at the end, and when the connection broke. */
+  onread?: (bytes?: ArrayBuffer) => void
+  /** What sockets keep there: whether they have started it. */
+  reading?: boolean
+  readStart(): number
   readStop(): number
   getpeername(into: { address?: string }): number
 }
@@ -24,8 +29,11 @@ interface Private {
   _httpMessage?: unknown
 }
 
-/** Reads of sockets that never read at the same time: the event loop hands them out one by one. */
-const READ_BUFFER = Buffer.alloc(65_536)
+/**
+ * Where a handle's `onread` tells the length of what it read by that of the buffer. On Node.js 26 the buffer may be longer,
+ * and what follows in it is not the client's.
+ */
+const READS_BARE = ['20', '22', '24'].includes(process.versions.node.split('.')[0] ?? '')
 
 function unexpected(what: string): HubError {
   return new HubError(
@@ -61,21 +69,33 @@ export function createRawServer(onHandle: (handle: RawHandle) => void): Server {
   return server
 }
 
-/** Reads from a raw handle. `onBytes` gets a view that is valid only during the call. */
-export function readFrom(handle: RawHandle, onBytes: (bytes: Buffer) => void): Socket {
-  // `handle` and `onread` are Node's own options, which its types do not tell together.
-  const options: object = {
-    handle,
-    allowHalfOpen: true,
-    onread: {
-      buffer: READ_BUFFER,
-      callback: (length: number, buffer: Buffer) => {
-        onBytes(buffer.subarray(0, length))
-        return true
-      },
-    },
+/**
+ * Reads from a raw handle, which is nobody else's meanwhile. `onBytes` gets nothing at the end, and when the connection
+ * broke. Returns what stops it. A `net.Socket` for each new connection would cost the primary as much as all the rest of
+ * its work for it; on other versions of Node than those looked at there is one.
+ */
+export function readFrom(handle: RawHandle, onBytes: (bytes: Buffer | undefined) => void): () => void {
+  if (!READS_BARE || !('onread' in handle)) return readBySocket(handle, onBytes)
+  handle.onread = (bytes) => onBytes(bytes && Buffer.from(bytes))
+  if (handle.readStart() !== 0) setImmediate(onBytes, undefined)
+  // Whoever reads next sets its own `onread`, and nobody else is called meanwhile: there is nothing to take back.
+  return () => {
+    handle.readStop()
   }
-  return new Socket(options)
+}
+
+/** As `readFrom`, the public way. When the connection broke, its handle is closed already. */
+export function readBySocket(handle: RawHandle, onBytes: (bytes: Buffer | undefined) => void): () => void {
+  const socket = wrap(handle)
+  const onEnd = () => onBytes(undefined)
+  socket.on('data', onBytes)
+  socket.once('end', onEnd)
+  socket.once('error', onEnd)
+  return () => {
+    socket.off('data', onBytes)
+    socket.off('end', onEnd)
+    detach(socket)
+  }
 }
 
 /** A socket around a raw handle that reads nothing before it is asked to. */
@@ -93,6 +113,8 @@ export function detach(socket: Socket): RawHandle | undefined {
   const handle = owner._handle
   if (!isRawHandle(handle) || handle.constructor.name !== 'TCP') return undefined
   handle.readStop()
+  // The next socket around this handle would believe that it is being read, and wait for ever.
+  handle.reading = false
   owner._handle = null
   socket.destroy()
   return handle

@@ -1,6 +1,7 @@
-import type { Socket } from 'node:net'
-import { detach, type RawHandle, readFrom } from './raw-handle.js'
+import { type RawHandle, readFrom, remoteAddress } from './raw-handle.js'
 import { type HeadPart, isComplete, isTls } from './request-head.js'
+
+const NOTHING = Buffer.alloc(0)
 
 export interface ReceptionOptions {
   /** Which part of the first request to wait for. */
@@ -40,32 +41,36 @@ export class Reception {
 
 class Guest {
   readonly #options: ReceptionOptions
+  readonly #handle: RawHandle
   readonly #gone: () => void
-  readonly #socket: Socket
+  readonly #stop: () => void
   readonly #timer: NodeJS.Timeout
   #bytes: Buffer | undefined
+  #left = false
 
   constructor(handle: RawHandle, options: ReceptionOptions, gone: () => void) {
     this.#options = options
+    this.#handle = handle
     this.#gone = gone
-    this.#socket = readFrom(handle, (bytes) => this.#read(bytes))
+    this.#stop = readFrom(handle, (bytes) => this.#read(bytes))
     this.#timer = setTimeout(() => this.#late(), options.headTimeout)
-    this.#socket.on('error', () => this.leave())
-    this.#socket.once('end', () => this.#ended())
-    // Without a reader there is no end. The bytes do not come this way.
-    this.#socket.resume()
   }
 
   leave(): void {
-    clearTimeout(this.#timer)
-    this.#gone()
-    this.#socket.destroy()
+    this.#release((handle) => handle.close(), NOTHING)
   }
 
-  #read(chunk: Buffer): void {
+  #read(chunk: Buffer | undefined): void {
+    if (this.#left) return
+    if (!chunk) {
+      // The client says no more. What it said is for a worker to judge, which will find the same end; but where the
+      // connection broke there is nobody left to answer, and nothing to hand on.
+      if (this.#bytes && remoteAddress(this.#handle) !== undefined) this.#release(this.#options.onRead, this.#bytes)
+      else this.leave()
+      return
+    }
     const { part, maxRequestLine, onRead, onRefuse } = this.#options
-    // The chunk is a view on a buffer that the next connection reads into.
-    const bytes = this.#bytes ? Buffer.concat([this.#bytes, chunk]) : Buffer.from(chunk)
+    const bytes = this.#bytes ? Buffer.concat([this.#bytes, chunk]) : chunk
     this.#bytes = bytes
     if (isTls(bytes) || isComplete(bytes, part)) this.#release(onRead, bytes)
     else if (bytes.length > maxRequestLine) this.#release((handle) => onRefuse(handle, 431), bytes)
@@ -77,17 +82,11 @@ class Guest {
     else this.#release((handle) => this.#options.onRefuse(handle, 408), this.#bytes)
   }
 
-  /** The client says no more. What it said is for a worker to judge, which will find the same end. */
-  #ended(): void {
-    if (this.#bytes) this.#release(this.#options.onRead, this.#bytes)
-    else this.leave()
-  }
-
   #release(to: (handle: RawHandle, bytes: Buffer) => void, bytes: Buffer): void {
+    this.#left = true
     clearTimeout(this.#timer)
     this.#gone()
-    const handle = detach(this.#socket)
-    if (handle) to(handle, bytes)
-    else this.#socket.destroy()
+    this.#stop()
+    to(this.#handle, bytes)
   }
 }

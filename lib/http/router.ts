@@ -13,8 +13,11 @@ import { hash } from './sticky.js'
 /** How often waiting connections are looked at, in milliseconds. */
 const SWEEP = 100
 
+/** How long a connection may wait before somebody is told that nobody serves it, in milliseconds. */
+const WORRY = 1000
+
 /** For connections that come back from members, if nobody listens any more. */
-const NO_ENTRANCE = { role: undefined, maxWaiting: 1000, waitTimeout: 10_000 }
+const NO_ENTRANCE = { role: undefined, maxWaiting: 1000, waitTimeout: 10_000, closed: false, warned: false }
 
 /** Decides which member gets a connection, and keeps those that nobody can have yet. */
 export class Router {
@@ -30,6 +33,7 @@ export class Router {
   #rerouted = 0
   #rejected = 0
   #timer: NodeJS.Timeout | undefined
+  #ended = false
 
   constructor(tell: (peer: Peer, message: HttpToMember) => void) {
     this.#tell = tell
@@ -63,8 +67,15 @@ export class Router {
   /** Who waits there is told that nobody will come. The paths stay: connections that came in do. */
   close(entrance: Entrance): void {
     this.#entrances.delete(entrance)
+    entrance.closed = true
     const fits = (connection: Connection) => connection.entrance === entrance
     for (const connection of this.#takeBack(fits)) this.#reject(connection)
+  }
+
+  /** The hub is closing: nobody will come for those that wait, and for those that come back from members. */
+  end(): void {
+    this.#ended = true
+    this.#pump()
   }
 
   /** A new connection. */
@@ -120,7 +131,8 @@ export class Router {
       pending: 0,
     }
     this.#rerouted++
-    this.admit(connectionFrom(entrance, handle, bytes, { address: message.to }, message.to !== undefined))
+    const read = bytes && Buffer.from(bytes)
+    this.admit(connectionFrom(entrance, handle, read, { address: message.to }, message.to !== undefined))
   }
 
   opened(peer: Peer): void {
@@ -168,6 +180,9 @@ export class Router {
     if (backend) {
       backend.lastChosen = ++this.#chosen
       backend.give(connection)
+    } else if (this.#ended || connection.entrance.closed) {
+      this.#reject(connection)
+      return
     } else {
       this.#waiting.push(connection)
     }
@@ -216,6 +231,17 @@ export class Router {
     refuse(handle, 503, 'Retry-After: 1\r\n')
   }
 
+  /** Nothing else would tell of a `hub.serve()` that was forgotten, or a role that was misspelt. */
+  #warn(entrance: Entrance): void {
+    if (entrance.warned) return
+    for (const backend of this.#backends.values()) if (backend.serving && backend.isIn(entrance.role)) return
+    entrance.warned = true
+    const { role } = entrance
+    const who = role === undefined ? 'no member serves HTTP' : `no member of role ${JSON.stringify(role)} serves HTTP`
+    const where = role === undefined ? 'in a worker' : 'in its workers'
+    process.emitWarning(`hub.listen(): connections wait, and ${who}. Call hub.serve(server) ${where}.`, 'Hubwire')
+  }
+
   #sweep(): void {
     for (const backend of this.#backends.values()) {
       if (backend.wedged) this.#reroute(backend.takeBack(({ pinned }) => !pinned))
@@ -224,6 +250,7 @@ export class Router {
     const now = performance.now()
     const expired = this.#takeBack(({ since, entrance }) => now - since > entrance.waitTimeout)
     for (const connection of expired) this.#reject(connection)
+    for (const { since, entrance } of this.#waiting) if (now - since > WORRY) this.#warn(entrance)
     const idle = this.#waiting.length === 0 && ![...this.#backends.values()].some((backend) => backend.busy)
     if (!idle) return
     clearInterval(this.#timer)

@@ -16,8 +16,8 @@ export type ToHub =
   /** Asks to be told when the queues towards these seats and roles, or `Address.Everybody`, are under their mark. */
   | { t: 'drained'; n: number; to: readonly number[] }
   | { t: 'pong' }
-  /** This member has, or no longer has, a Socket.IO server with this namespace. */
-  | { t: 'attach'; nsp: string }
+  /** This member has, or no longer has, a Socket.IO server with this namespace; perhaps with recovery on. */
+  | { t: 'attach'; nsp: string; recovery?: RecoveryTimes }
   | { t: 'detach'; nsp: string }
   /** Rooms that sockets of this member are the first to join or the last to leave; `sockets`: one came or went. */
   | { t: 'rooms'; nsp: string; sockets?: boolean; join?: readonly string[]; leave?: readonly string[] }
@@ -28,7 +28,50 @@ export type ToHub =
   | { t: 'admit'; nsp: string; to: readonly string[] | null; rooms: readonly string[]; frame: string }
   /** The member's process stays, but takes no more part. */
   | { t: 'leave' }
+  | RecoveryToHub
   | HttpToHub
+
+/** What members with connection state recovery tell the hub. The client is named by its `pid`, which is secret. */
+export type RecoveryToHub =
+  /** It has connected. */
+  | ({ t: 'session'; nsp: string } & OpenedSession)
+  | ({ t: 'session-rooms'; nsp: string } & SessionRooms)
+  /** Its socket is lost, and it may come back. Without `data`: it tried to come back here, and failed. */
+  | { t: 'session-away'; nsp: string; pid: string; data?: SessionData }
+  /** It has left, or was made to. */
+  | { t: 'session-end'; nsp: string; pid: string }
+  /** It wants to go on here, having got as far as `offset`: answered by `restored`, after the packets that it missed. */
+  | { t: 'restore'; nsp: string; n: number; pid: string; offset: string }
+
+/** How long sessions of clients that are away, and packets, are kept, in milliseconds; `Infinity` arrives as null. */
+export interface RecoveryTimes {
+  readonly session: number
+  readonly packets: number
+}
+
+/** `at`: where the member stood in its order of packets, as `writePosition` writes it. */
+export interface OpenedSession {
+  readonly pid: string
+  readonly sid: string
+  readonly at: string
+  readonly rooms: readonly string[]
+  readonly data: SessionData
+}
+
+/** Rooms that the client joined or left. `fresh`: none of the member's sockets was in those that it joined. */
+export interface SessionRooms {
+  readonly pid: string
+  readonly at: string
+  readonly join?: readonly string[]
+  readonly fresh?: boolean
+  readonly leave?: readonly string[]
+}
+
+/** A socket's `data`, encoded: its text, and what is no text as base64. */
+export interface SessionData {
+  readonly text: string
+  readonly bytes?: string | undefined
+}
 
 /** What `lib/http` tells the hub. */
 export type HttpToHub =
@@ -66,21 +109,32 @@ export type ToMember =
   | { t: 'pressure'; address: number; on: boolean }
   | { t: 'drained'; n: number }
   | { t: 'ping' }
-  /** How many members have a Socket.IO server with this namespace. */
-  | { t: 'members'; nsp: string; count: number }
+  /** How many members have a Socket.IO server with this namespace. `recovers`: the hub keeps its packets. */
+  | { t: 'members'; nsp: string; count: number; recovers: boolean }
   /** The incarnations that will answer a Packet of this member. */
   | { t: 'asked'; call: number; to: readonly number[] }
   /** An incarnation with a Socket.IO server is no more: it answers nothing. */
   | { t: 'gone'; address: number }
+  /** All packets up to that one of the hub's order that are for this member have been sent to it. */
+  | { t: 'position'; hub: number }
+  /** The answer to `restore`, at that point of the hub's order; null: the client has to connect anew. */
+  | { t: 'restored'; n: number; hub: number; session: RestoredSession | null }
   /** Finish your work and end. */
   | { t: 'stop' }
   | { t: 'left' }
   | HttpToMember
 
+/** The session of a client that comes back. */
+export interface RestoredSession {
+  readonly sid: string
+  readonly rooms: readonly string[]
+  readonly data: SessionData
+}
+
 /** What the hub tells `lib/http` in a member. */
 export type HttpToMember =
-  /** With a handle: a connection, and the bytes that have been read of it. */
-  { t: 'connection' } | HttpServers
+  /** With a handle: a connection. What has been read of it stands in `read`, as Latin-1, or is attached. */
+  { t: 'connection'; read?: string } | HttpServers
 
 /** Below which paths requests have a session, who serves, where, and what tells members from others there. */
 export interface HttpServers {

@@ -1,24 +1,59 @@
 import { NO_ATTACHMENTS } from '../wire/batch.js'
 import { isWellFormed, Kind, readKind, readLength } from '../wire/frame.js'
+import { replayed } from '../wire/packet.js'
 import type { ToHub, ToMember } from './control.js'
 import type { Peer } from './peer.js'
+import { type RecoveryLimits, RecoveryLog } from './recovery-log.js'
 import { Rooms } from './rooms.js'
 
 /** The control messages that are Socket.IO's. */
-type Message = Extract<ToHub, { t: 'attach' | 'detach' | 'rooms' | 'admit' }>
+type Message = Extract<
+  ToHub,
+  {
+    t:
+      | 'attach'
+      | 'detach'
+      | 'rooms'
+      | 'admit'
+      | 'session'
+      | 'session-rooms'
+      | 'session-away'
+      | 'session-end'
+      | 'restore'
+  }
+>
+
+/** How often old packets are forgotten, and members told how far they are, in milliseconds. */
+const SWEEP = 1000
+
+/** Members are also told how far they are when so large a part of what the hub keeps is new. */
+const TELL_PART = 8
 
 export interface LobbyHooks {
   tell(peer: Peer, message: ToMember): void
   tellAll(message: ToMember): void
 }
 
-/** The hub's half of Socket.IO's conversation: who has which namespaces, what is in which rooms, who answers. */
+/**
+ * The hub's half of Socket.IO's conversation: who has which namespaces, what is in which rooms, who answers, and what
+ * clients missed while they were away.
+ */
 export class Lobby {
   readonly rooms: Rooms
+  readonly log: RecoveryLog<Peer>
   readonly #hooks: LobbyHooks
+  readonly #limits: RecoveryLimits
+  #timer: NodeJS.Timeout | undefined
+  /** Who has recovery on, and how far it has been told that it is. */
+  readonly #told = new Map<Peer, number>()
+  /** What all have been told, and the bytes of packets since. */
+  #toldAll = 0
+  #untoldBytes = 0
 
-  constructor(hooks: LobbyHooks) {
+  constructor(hooks: LobbyHooks, limits: RecoveryLimits) {
     this.#hooks = hooks
+    this.#limits = limits
+    this.log = new RecoveryLog(limits, () => performance.now())
     this.rooms = new Rooms((peer, call, to) => {
       hooks.tell(peer, { t: 'asked', call, to: to.map(({ address }) => address) })
     })
@@ -29,15 +64,19 @@ export class Lobby {
     switch (message.t) {
       case 'attach':
         this.rooms.attach(peer, nsp)
+        if (message.recovery) this.#recover(peer, nsp, message.recovery)
         this.#tellServers(nsp)
         break
       case 'detach':
         this.rooms.detach(peer, nsp)
+        this.log.detach(peer, nsp)
         this.#tellServers(nsp)
         break
       case 'rooms':
         if (message.sockets) this.rooms.hold(peer, nsp, true)
         if (message.join) this.rooms.join(peer, nsp, message.join)
+        // What was sent before did not go there: no client of it has missed that.
+        if (message.sockets || message.join) this.#tellPosition(peer)
         if (message.leave) this.rooms.leave(peer, nsp, message.leave)
         if (message.sockets === false) this.rooms.hold(peer, nsp, false)
         break
@@ -47,22 +86,108 @@ export class Lobby {
           break
         }
         for (const holder of this.rooms.admit(peer, nsp, message.to, message.rooms)) {
+          this.#tellPosition(holder)
           holder.deliver(peer, message.frame, NO_ATTACHMENTS)
         }
+        break
+      case 'session':
+        this.log.open(peer, nsp, message)
+        break
+      case 'session-rooms':
+        this.log.moved(peer, nsp, message)
+        break
+      case 'session-away':
+        this.log.lost(peer, nsp, message.pid, message.data)
+        break
+      case 'session-end':
+        this.log.end(peer, nsp, message.pid)
+        break
+      case 'restore':
+        this.#restore(peer, message)
+    }
+  }
+
+  /** A recoverable Packet of a batch: it is kept, and goes to whom it is for. */
+  relay(from: Peer, text: string, at: number, length: number, attachments: readonly Uint8Array[]): void {
+    const to = this.rooms.route(from, text, at)
+    const logged = this.log.record(from, text, at, length, attachments)
+    const frame = logged ?? text.substring(at, at + length)
+    for (const peer of to) peer.deliver(from, frame, attachments, logged !== undefined)
+    if (logged === undefined) return
+    this.#untoldBytes += length
+    if (
+      this.#untoldBytes * TELL_PART > this.#limits.maxBytes ||
+      (this.log.sequence - this.#toldAll) * TELL_PART > this.#limits.maxPackets
+    ) {
+      this.#tellPositions()
     }
   }
 
   /** The member is gone, or takes no more part. */
   leave(peer: Peer): void {
+    this.#told.delete(peer)
     const had = this.rooms.clear(peer)
+    for (const nsp of had) this.log.detach(peer, nsp)
     if (had.length === 0) return
     this.#hooks.tellAll({ t: 'gone', address: peer.address })
     for (const nsp of had) this.#tellServers(nsp)
   }
 
+  #recover(peer: Peer, nsp: string, { session, packets }: { session: number | null; packets: number | null }): void {
+    // JSON has no `Infinity`.
+    const forever = Number.POSITIVE_INFINITY
+    this.#told.set(peer, 0)
+    this.log.attach(peer, nsp, { session: session ?? forever, packets: packets ?? forever })
+    this.#timer ??= setInterval(() => this.#sweep(), SWEEP).unref()
+  }
+
+  #restore(peer: Peer, { nsp, n, pid, offset }: Extract<Message, { t: 'restore' }>): void {
+    const restored = this.log.restore(peer, nsp, pid, offset)
+    const hub = this.log.sequence
+    if (!restored) {
+      this.#hooks.tell(peer, { t: 'restored', n, hub, session: null })
+      return
+    }
+    const { sid, rooms, data } = restored.session
+    // What is sent from now on goes there, too, until the member has told of the joins, and takes these counts back.
+    this.rooms.hold(peer, nsp, true)
+    this.rooms.join(peer, nsp, rooms)
+    for (const { sender, frame, attachments } of restored.missed) peer.deliver(sender, replayed(frame, n), attachments)
+    this.#hooks.tell(peer, { t: 'restored', n, hub, session: { sid, rooms, data } })
+  }
+
+  #sweep(): void {
+    this.log.sweep()
+    this.#tellPositions()
+    if (this.log.active) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  #tellPositions(): void {
+    this.#toldAll = this.log.sequence
+    this.#untoldBytes = 0
+    for (const peer of this.#told.keys()) this.#tellPosition(peer)
+  }
+
+  /** A member that gets few packets, and so its clients, are further than the last one of these. */
+  #tellPosition(peer: Peer): void {
+    const { sequence } = this.log
+    const told = this.#told.get(peer)
+    if (told === undefined || told === sequence) return
+    this.#told.set(peer, sequence)
+    this.#hooks.tell(peer, { t: 'position', hub: sequence })
+  }
+
+  /** The hub ends. */
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
   #tellServers(nsp: string): void {
     const servers = this.rooms.servers(nsp)
-    for (const server of servers) this.#hooks.tell(server, { t: 'members', nsp, count: servers.length })
+    const recovers = this.log.keeps(nsp)
+    for (const server of servers) this.#hooks.tell(server, { t: 'members', nsp, count: servers.length, recovers })
   }
 }
 

@@ -38,6 +38,8 @@ export class Peer implements Outlet {
   opened = false
   ready = false
   gone = false
+  /** Has left by itself; its process goes on without the hub. */
+  left = false
   slow = false
   droppedEvents = 0
   protocolErrors = 0

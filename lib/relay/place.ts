@@ -29,6 +29,8 @@ export class Place implements Outlet {
   lastExit: Exit | undefined
   /** Its process has left the hub, and lives on. */
   away = false
+  /** It is stopped because its last process ended by itself, and its `restart` wants no other. */
+  ended = false
   /** Its last process was killed because its event loop did not turn. */
   hung = false
   /** Held events that nobody listens to any more. */

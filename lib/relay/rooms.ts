@@ -176,6 +176,8 @@ export class Rooms {
         return namespace.holders.without(from)
       case Scope.Servers:
         return namespace.servers.without(from)
+      case Scope.Nobody:
+        return NOWHERE
       default:
         from.protocolErrors++
         return NOWHERE

@@ -8,6 +8,7 @@ import {
   hasFlag,
   isWellFormed,
   Kind,
+  RECOVERABLE,
   readAddress,
   readKind,
   readLength,
@@ -31,6 +32,15 @@ export interface TaskRelay {
   cancel(from: Peer, text: string, at: number): readonly Outlet[]
 }
 
+/** Where recoverable Packets go. */
+export type RecoverableRelay = (
+  from: Peer,
+  text: string,
+  at: number,
+  length: number,
+  attachments: readonly Uint8Array[],
+) => void
+
 /**
  * Frames in, frames out. It reads headers and no bodies, and cuts out of a batch the longest runs of frames that go the
  * same way: a producer's thousand events to one seat are one slice of its batch.
@@ -40,17 +50,20 @@ export class Switchboard {
   readonly #tasks: TaskRelay
   readonly #rooms: Rooms
   readonly #onControl: (from: Peer, body: string) => void
+  readonly #onRecoverable: RecoverableRelay
 
   constructor(
     directory: Directory,
     tasks: TaskRelay,
     onControl: (from: Peer, body: string) => void,
     rooms = new Rooms(() => {}),
+    onRecoverable: RecoverableRelay = () => {},
   ) {
     this.#directory = directory
     this.#tasks = tasks
     this.#rooms = rooms
     this.#onControl = onControl
+    this.#onRecoverable = onRecoverable
   }
 
   /** @throws {HubError} `ERR_HUB_PROTOCOL` when the batch is malformed; what stood before has been relayed */
@@ -102,6 +115,19 @@ export class Switchboard {
             lastEvent = -1
             break
           case Kind.Packet:
+            if (hasFlag(text, at, RECOVERABLE)) {
+              // It is kept, and goes on with its place in the order, so it cannot be part of a run.
+              this.#forward(from, runTo, text, runStart, at, attachments, runAttached, attached)
+              runTo = NOWHERE
+              runStart = at
+              runAttached = attached
+              const attachment = attachments[attached]
+              this.#onRecoverable(from, text, at, length, hasAttachment && attachment ? [attachment] : NO_ATTACHMENTS)
+              to = NOWHERE
+              packetsEnd = -1
+              lastEvent = -1
+              break
+            }
             if (hasFlag(text, at, ASKING)) to = this.#rooms.ask(from, text, at)
             // As for events. No other frame stood between them, or rooms may have changed meanwhile.
             else if (packetsEnd === at && samePacketHead(text, lastPacket, at)) to = runTo

@@ -2,19 +2,25 @@ import type { Namespace } from 'socket.io'
 import { surface } from '../emitter.js'
 import { HubError } from '../errors.js'
 import type { ArrivedPacket, Asked, Audience, Packets } from '../packets.js'
+import type { Body } from '../wire/codec.js'
 import { Scope } from '../wire/packet.js'
 import { Acks } from './acks.js'
+import { audience, isLocal } from './audience.js'
 import { listOf, Op, type ReadBody, readBody, readJson, readList, writeBody } from './body.js'
 import { type Details, detailsOf } from './details.js'
 import { matching } from './matching.js'
 import { Outlet } from './outlet.js'
-import { serverSideEmitted } from './private.js'
+import { serverSideEmitted, whenMade } from './private.js'
 import { Recovery } from './recovery.js'
+import { roomKey } from './room-key.js'
 import { LocalRooms } from './rooms.js'
 import type { Adapter, AdapterClass, BroadcastOptions, Packet } from './types.js'
 
 /** How long to wait for other servers where the caller does not say, in milliseconds: as the official adapters do. */
 const TIMEOUT = 5000
+
+/** With more sockets than this, writing to them keeps the process so busy that others should hear of it before. */
+const MANY = 100
 
 const SERVERS: Audience = { scope: Scope.Servers }
 
@@ -29,6 +35,7 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
     readonly #outlet: Outlet
     readonly #acks = new Acks()
     readonly #recovery: Recovery
+    #admitting = false
 
     constructor(nsp: Namespace) {
       super(nsp)
@@ -36,21 +43,23 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
       this.#rooms = new LocalRooms(this, packets)
       this.#recovery = new Recovery(this, packets)
       this.#outlet = new Outlet(this, (packet, opts) => super.broadcast(packet, opts))
-    }
-
-    override init(): void {
-      const nsp = this.nsp as Namespace
-      nsp.use((socket, next) => {
-        if (nsp.adapter === this) this.#rooms.expect(socket.id).then(() => next())
-        else next()
+      this.#recovery.init(this.#outlet)
+      // Not in `init()`: Socket.IO calls that only since 4.8.2.
+      whenMade(nsp, () => {
+        nsp.use((socket, next) => {
+          // What came back with a session is known to the hub since it was given that.
+          if (nsp.adapter === this && !socket.recovered) this.#rooms.expect(socket.id).then(() => next())
+          else next()
+        })
       })
-      packets.attach(this.#name, (packet) => {
+      const receive = (packet: ArrivedPacket) => {
         try {
           this.#receive(packet)
         } catch (error) {
           surface(error)
         }
-      })
+      }
+      packets.attach(this.#name, receive, this.#recovery.times)
     }
 
     override close(): void {
@@ -65,37 +74,50 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
     // Rooms
 
     override addAll(id: string, rooms: Set<string>): Promise<void> | void {
+      this.#recovery.joining(id, rooms, (room) => this.#admitting || this.#rooms.knows(room as string))
       return this.#rooms.adding(id, rooms, () => super.addAll(id, rooms))
     }
 
     override del(id: string, room: string): void {
+      this.#recovery.leaving(id, room)
       this.#rooms.removing(room, () => super.del(id, room))
     }
 
     override delAll(id: string): void {
       this.#rooms.removingAll(id, () => super.delAll(id))
       this.#acks.gone(id)
+      this.#recovery.gone(id)
     }
 
     // Sessions of clients that are away
 
     override persistSession(session: Parameters<Adapter['persistSession']>[0]): void {
-      super.persistSession(session)
-      this.#recovery.retain(session.pid, session.rooms)
+      this.#recovery.persist(session)
     }
 
-    override async restoreSession(pid: string, offset: string): ReturnType<Adapter['restoreSession']> {
-      const session = await super.restoreSession(pid, offset)
-      // Socket.IO makes the socket, which joins its rooms, when this has resolved.
-      setImmediate(() => this.#recovery.release(pid))
-      return session
+    override restoreSession(pid: string, offset: string): ReturnType<Adapter['restoreSession']> {
+      // Socket.IO takes null, too, and does not say so.
+      return this.#recovery.restore(pid, offset) as ReturnType<Adapter['restoreSession']>
     }
 
     // To sockets
 
     override broadcast(packet: Packet, opts: BroadcastOptions): void {
-      const body = this.#outlet.broadcast(packet, opts)
-      if (body) packets.publish(this.#name, audience(opts), body)
+      const sequence = this.#recovery.advance(packet, opts)
+      // A packet with an id is a single socket's own, with recovery on: only that one knows whom to acknowledge it to.
+      const travels = sequence !== undefined || (packet.id === undefined && !isLocal(opts))
+      const offset = packet.id === undefined ? this.#recovery.offset : undefined
+      const publish = (body: Body) => {
+        if (sequence === undefined) {
+          packets.publish(this.#name, audience(opts), body)
+        } else {
+          const except = Array.from(opts.except ?? [], roomKey)
+          packets.publishRecoverable(this.#name, audience(opts), body, { sequence, except })
+          this.#recovery.sent(body, opts)
+        }
+        if (this.sids.size > MANY) packets.hurry()
+      }
+      this.#outlet.broadcast(packet, opts, offset, travels ? publish : undefined)
     }
 
     /**
@@ -139,7 +161,7 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
       super.addSockets(opts, rooms)
       if (isLocal(opts)) return
       const { text } = writeBody(Op.Join, opts, { text: JSON.stringify(rooms), bytes: undefined })
-      packets.admit(this.#name, audience(opts).rooms, rooms.map(String), text)
+      packets.admit(this.#name, audience(opts).rooms, rooms.map(roomKey), text)
     }
 
     override delSockets(opts: BroadcastOptions, rooms: string[]): void {
@@ -231,20 +253,28 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
       const { answer } = packet
       const body = readBody(packet, packet.rooms)
       const { op, opts, text, bytes } = body
+      const { offset } = this.#recovery
+      if (packet.recoverable) this.#recovery.received(body)
       switch (op) {
         case Op.Text:
-          this.#outlet.writeText(text, opts)
+          this.#outlet.writeText(text, opts, offset)
           break
         case Op.Event:
-          this.#outlet.writeEvent(readList(text, bytes), opts)
+          this.#outlet.writeEvent(readList(text, bytes), opts, offset)
           break
         case Op.AskEvent:
           this.#answerWithAcks(body, answer ?? (() => {}))
           break
         case Op.Join: {
           const rooms = readJson(text) as string[]
-          super.addSockets(opts, rooms)
-          this.#rooms.admitted(rooms)
+          // The hub knows of these joins: it has passed them on.
+          this.#admitting = true
+          try {
+            super.addSockets(opts, rooms)
+          } finally {
+            this.#admitting = false
+            this.#rooms.admitted(rooms)
+          }
           break
         }
         case Op.Leave:
@@ -280,14 +310,4 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
       const end = this.#ask(packet, opts, onAnswer, onDone)
     }
   }
-}
-
-function isLocal({ flags }: BroadcastOptions): boolean {
-  return flags?.local === true
-}
-
-function audience({ rooms }: BroadcastOptions): Audience {
-  if (rooms.size === 0) return { scope: Scope.Sockets }
-  // What is no string goes by its name; the body has what it really is.
-  return { scope: Scope.Rooms, rooms: Array.from(rooms, String) }
 }

@@ -1,6 +1,10 @@
 import { type Body, decodeArguments, decodeValue, encodeArguments } from '../wire/codec.js'
 import { readUint32, uint32 } from '../wire/frame.js'
+import { roomKey } from './room-key.js'
 import type { BroadcastOptions } from './types.js'
+
+/** Socket.IO's type of an event packet. */
+export const EVENT = 2
 
 /** What a packet asks its receivers to do. */
 export const Op = {
@@ -25,7 +29,7 @@ interface Carried {
   v?: boolean
   c?: boolean
   t?: number
-  /** Rooms that are no strings: the frame's header has only their names. */
+  /** Rooms whose names, which the frame's header has, are not what they are. */
   r?: unknown[]
 }
 
@@ -64,7 +68,7 @@ function writeOptions({ rooms, except, flags }: BroadcastOptions): string {
   const carried: Carried = {}
   let any = false
   for (const room of rooms) {
-    if (typeof room === 'string') continue
+    if (roomKey(room) === room) continue
     carried.r = [...rooms]
     any = true
     break

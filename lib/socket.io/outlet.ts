@@ -1,16 +1,14 @@
 import type { Namespace } from 'socket.io'
 import type { Body } from '../wire/codec.js'
-import { listOf, Op, writeBody } from './body.js'
+import { EVENT, listOf, Op, type ReadBody, readList, writeBody } from './body.js'
 import { matching } from './matching.js'
-import { type Encoded, encode, hasDefaultParser, packetOptions, remembers, write } from './private.js'
+import { type Encoded, encode, hasDefaultParser, packetOptions, write } from './private.js'
 import type { Adapter, BroadcastOptions, Packet } from './types.js'
-
-/** Socket.IO's type of an event packet. */
-const EVENT = 2
 
 /**
  * Writes events to the sockets of this process. A packet is encoded once, by its sender; where it is one text it
- * travels so, and is written by all others as it came.
+ * travels so, and is written by all others as it came. With recovery on, each process adds an `offset` for its clients
+ * as the last argument: how far they have got.
  */
 export class Outlet {
   readonly #adapter: Adapter
@@ -19,8 +17,6 @@ export class Outlet {
   readonly #prefix: string
   /** Whether texts are what every server can write. */
   readonly #plain: boolean
-  /** With recovery on, the in-memory adapter keeps what it sends. */
-  readonly #remembers: boolean
   /** The in-memory adapter's `broadcast`. */
   readonly #inMemory: (packet: Packet, opts: BroadcastOptions) => void
 
@@ -29,39 +25,58 @@ export class Outlet {
     this.#nsp = adapter.nsp
     this.#prefix = this.#nsp.name === '/' ? '2' : `2${this.#nsp.name},`
     this.#plain = hasDefaultParser(this.#nsp)
-    this.#remembers = remembers(adapter)
     this.#inMemory = inMemory
   }
 
-  /** Writes to the sockets here, and returns what the others need to do the same, unless it is for here alone. */
-  broadcast(packet: Packet, opts: BroadcastOptions): Body | undefined {
+  /**
+   * Publishes what the others, or the hub, need to write to their sockets, and writes to the sockets here. In this order:
+   * the others need not wait until all is written here, nor see before it what listeners emit meanwhile.
+   */
+  broadcast(
+    packet: Packet,
+    opts: BroadcastOptions,
+    offset: string | undefined,
+    publish: ((body: Body) => void) | undefined,
+  ): void {
     packet.nsp = this.#nsp.name
     const encoded = encode(this.#nsp, packet)
-    // Before it is written: recovery appends to the data.
-    // A packet with an id is a single socket's own, with recovery on: only that one knows whom to acknowledge it to.
-    const body = opts.flags?.local || packet.id !== undefined ? undefined : this.#body(packet, encoded, opts)
-    if (encoded && !this.#remembers) this.#write(encoded, opts, () => packet)
-    else this.#inMemory(packet, opts)
-    return body
+    publish?.(this.#body(packet, encoded, opts))
+    if (!encoded || (offset !== undefined && !this.#isText(packet, encoded))) {
+      this.#inMemory(offset === undefined ? packet : { ...packet, data: [...packet.data, offset] }, opts)
+    } else {
+      this.#write(withOffset(encoded, offset), opts, () => packet)
+    }
   }
 
   /** Writes what another server encoded. */
-  writeText(text: string, opts: BroadcastOptions): void {
-    const packet = () => ({ type: EVENT, nsp: this.#nsp.name, data: JSON.parse(text.slice(this.#prefix.length)) })
-    if (this.#plain && !this.#remembers) this.#write([text], opts, packet)
-    else this.#inMemory(packet(), opts)
+  writeText(text: string, opts: BroadcastOptions, offset: string | undefined): void {
+    const packet = () => ({ type: EVENT, nsp: this.#nsp.name, data: this.#parse(text) })
+    if (this.#plain) this.#write(withOffset([text], offset), opts, packet)
+    else this.writeEvent(packet().data, opts, offset)
   }
 
-  writeEvent(data: unknown[], opts: BroadcastOptions): void {
-    this.#inMemory({ type: EVENT, data }, opts)
+  writeEvent(data: unknown[], opts: BroadcastOptions, offset: string | undefined): void {
+    this.#inMemory({ type: EVENT, data: offset === undefined ? data : [...data, offset] }, opts)
+  }
+
+  /** The arguments of an event that was published. */
+  dataOf({ op, text, bytes }: ReadBody): unknown[] {
+    return op === Op.Text ? this.#parse(text) : readList(text, bytes)
+  }
+
+  #parse(text: string): unknown[] {
+    return JSON.parse(text.slice(this.#prefix.length)) as unknown[]
   }
 
   #body(packet: Packet, encoded: Encoded | undefined, opts: BroadcastOptions): Body {
-    const text = encoded?.[0]
-    if (this.#plain && packet.type === EVENT && encoded?.length === 1 && typeof text === 'string') {
-      return writeBody(Op.Text, opts, { text, bytes: undefined })
-    }
+    if (encoded && this.#isText(packet, encoded))
+      return writeBody(Op.Text, opts, { text: encoded[0], bytes: undefined })
     return writeBody(Op.Event, opts, listOf(packet.data, 'a packet'))
+  }
+
+  /** Whether it is one text of Socket.IO's own protocol. */
+  #isText(packet: Packet, encoded: Encoded): encoded is readonly [string] {
+    return this.#plain && packet.type === EVENT && encoded.length === 1 && typeof encoded[0] === 'string'
   }
 
   #write(encoded: Encoded, opts: BroadcastOptions, packet: () => Packet): void {
@@ -80,4 +95,10 @@ export class Outlet {
       return
     }
   }
+}
+
+/** The text of an event with one more argument. */
+function withOffset(encoded: Encoded, offset: string | undefined): Encoded {
+  const text = encoded[0]
+  return offset === undefined || typeof text !== 'string' ? encoded : [`${text.slice(0, -1)},"${offset}"]`]
 }

@@ -1,10 +1,12 @@
 import { EventEmitter } from 'node:events'
 import type { Namespace, Socket } from 'socket.io'
+import type { RecoveryTimes } from '../recovery.js'
+import { EVENT } from './body.js'
 import type { Adapter, AdapterClass, AnyServer, BroadcastOptions, Packet } from './types.js'
 
 /**
- * All that reaches into what Socket.IO keeps to itself, in one place. Checked against socket.io 4.7.0 to 4.8.4 and
- * socket.io-adapter 2.5.2 to 2.5.8. What is not found warns once, and the public way is taken: slower, not wrong.
+ * All that reaches into what Socket.IO keeps to itself, in one place. Checked against socket.io 4.7.3, 4.7.5, 4.8.1
+ * and 4.8.4 with socket.io-adapter 2.5.2 and 2.5.8. What is not found warns once, and the public way is taken: slower, not wrong.
  */
 
 /** What engine.io takes beside a packet. */
@@ -18,6 +20,7 @@ interface PacketOptions {
 interface InnerSocket {
   readonly acks: Map<number, (value: unknown) => void>
   notifyOutgoingListeners?(packet: Packet): void
+  packet?(packet: Packet): void
   readonly client: { writeToEngine(packets: Encoded, options: PacketOptions): void }
 }
 
@@ -56,9 +59,21 @@ export function hasDefaultParser(nsp: Namespace): boolean {
   return options !== undefined && options.parser === undefined
 }
 
-/** Whether connection state recovery is on, and for how long a session is kept, in milliseconds. */
-export function recoveryTime(server: AnyServer): number | undefined {
-  return server._opts?.connectionStateRecovery?.maxDisconnectionDuration
+/**
+ * For how long sessions and packets are kept, where connection state recovery is on. A client may have got nothing for
+ * as long as it takes to notice that it is away: packets are kept longer by that.
+ */
+export function recoveryTimes(server: AnyServer): RecoveryTimes | undefined {
+  const { connectionStateRecovery, pingInterval = 25_000, pingTimeout = 20_000 } = server._opts ?? {}
+  const session = connectionStateRecovery?.maxDisconnectionDuration
+  return session === undefined ? undefined : { session, packets: session + pingInterval + pingTimeout }
+}
+
+/** Sends an event to one socket, past the adapter. */
+export function sendEvent(socket: Socket, data: unknown[]): void {
+  const inner = socket as unknown as InnerSocket
+  if (typeof inner.packet === 'function') inner.packet({ type: EVENT, data })
+  else missing('socket.packet')
 }
 
 /**
@@ -96,6 +111,16 @@ export function forgetAck(socket: Socket, id: number): void {
   ;(socket as unknown as InnerSocket).acks?.delete(id)
 }
 
+/**
+ * Calls back when the namespace, whose adapter is made with it, has all that it is made with. Older versions give a
+ * dynamic one the middlewares of its parent, in place of any that it has.
+ */
+export function whenMade(nsp: Namespace, callback: () => void): void {
+  const { server } = nsp
+  if (server._nsps.has(nsp.name)) callback()
+  else server.once('new_namespace', callback)
+}
+
 /** Calls the listeners of another server's `serverSideEmit`. */
 export function serverSideEmitted(nsp: Namespace, args: unknown[]): void {
   if (typeof nsp._onServerSideEmit === 'function') nsp._onServerSideEmit(args as [string, ...unknown[]])
@@ -103,14 +128,12 @@ export function serverSideEmitted(nsp: Namespace, args: unknown[]): void {
 }
 
 /**
- * The in-memory adapter that this very Socket.IO uses, with its memory for recovery where that is on. It is found by
- * what the server has, because socket.io does not export it; not by its name, which bundlers change.
+ * The in-memory adapter that this very Socket.IO uses, without its own memory for recovery. It is found by what the
+ * server has, because socket.io does not export it; not by its name, which bundlers change.
  */
 export function adapterClass(io: AnyServer): AdapterClass {
-  let above: object | undefined
   let found = Object.getPrototypeOf(io.sockets.adapter)
   for (let next = found; next && next !== EventEmitter.prototype; next = Object.getPrototypeOf(next)) {
-    above = found === next ? undefined : found
     found = next
   }
   if (typeof found?.addAll !== 'function' || typeof found.broadcastWithAck !== 'function') {
@@ -118,11 +141,5 @@ export function adapterClass(io: AnyServer): AdapterClass {
       'attachSocketIo(): socket.io has no in-memory adapter to build on. Install socket.io 4.7 or 4.8.',
     )
   }
-  const remembers = recoveryTime(io) !== undefined && above !== undefined && Object.hasOwn(above, 'persistSession')
-  return (remembers ? above : found).constructor as AdapterClass
-}
-
-/** Whether the adapter keeps what it sends, for clients that come back. */
-export function remembers(adapter: Adapter): boolean {
-  return 'packets' in adapter && Array.isArray(adapter.packets)
+  return found.constructor as AdapterClass
 }

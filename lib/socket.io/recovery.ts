@@ -1,53 +1,263 @@
+import type { Namespace, Socket } from 'socket.io'
 import type { Packets } from '../packets.js'
-import { recoveryTime, remembers } from './private.js'
-import type { Adapter } from './types.js'
+import type { MissedPacket, RecoveryTimes, Restored, SessionData } from '../recovery.js'
+import { after } from '../timers.js'
+import type { Body } from '../wire/codec.js'
+import { type Position, readPosition, writePosition } from '../wire/position.js'
+import { EVENT, listOf, type ReadBody, readBody, readList } from './body.js'
+import type { Outlet } from './outlet.js'
+import { recoveryTimes, sendEvent } from './private.js'
+import { roomKey, roomOf } from './room-key.js'
+import type { Adapter, BroadcastOptions, Packet } from './types.js'
 
-/** A session of a client that may come back. */
-interface Retained {
-  readonly rooms: readonly string[]
-  readonly timer: NodeJS.Timeout
+/** What the in-memory adapter calls a session. */
+type Session = NonNullable<Awaited<ReturnType<Adapter['restoreSession']>>>
+type PersistedSession = Parameters<Adapter['persistSession']>[0]
+
+/** A packet, and how far whoever has got it is then. */
+interface Passed {
+  readonly body: ReadBody
+  readonly position: Position
+}
+
+/** A client that is back, from its question for its session until it is connected. */
+interface Returning {
+  /** How far it says that it has got. */
+  readonly offset: string
+  restored: Restored | undefined
+  rooms: ReadonlySet<unknown>
+  /** Packets that this process has sent since it asked, and those of others since the answer. */
+  since: Passed[]
+  timer: NodeJS.Timeout | undefined
 }
 
 /**
- * Recovery within this process: the in-memory adapter keeps sessions and packets, and this has the hub go on sending
- * what a client that is away would have got. A client that comes back to another process connects anew.
- *
- * The place for more: a memory in the hub, which `restoreSession` of any process could ask.
+ * Connection state recovery: the hub keeps packets and sessions, and this tells it of the sessions of this process, gives
+ * each client a position with each packet, and hands it what it missed when it comes back, from whichever process.
  */
 export class Recovery {
+  /** How long sessions and packets are kept; undefined when it is off. */
+  readonly times: RecoveryTimes | undefined
+  readonly #adapter: Adapter
   readonly #packets: Packets
   readonly #nsp: string
-  readonly #retained = new Map<string, Retained>()
-  /** How long sessions are kept; 0 when recovery is off. */
-  readonly #time: number
+  /** Clients that are connected, by their sockets' ids: the names of their sessions. */
+  readonly #open = new Map<string, string>()
+  readonly #returning = new Map<string, Returning>()
+  /** Those of them that have sockets, by the sockets' ids. */
+  readonly #restored = new Map<string, string>()
 
   constructor(adapter: Adapter, packets: Packets) {
+    this.#adapter = adapter
     this.#packets = packets
     this.#nsp = adapter.nsp.name
-    this.#time = remembers(adapter) ? (recoveryTime(adapter.nsp.server) ?? 0) : 0
+    this.times = recoveryTimes(adapter.nsp.server)
   }
 
-  /** The client is away. Called before its socket leaves its rooms, so that nothing is missed between. */
-  retain(pid: string, rooms: Iterable<string>): void {
-    if (this.#time === 0) return
-    this.release(pid)
-    const names = Array.from(rooms, String)
-    this.#packets.tellRooms(this.#nsp, { sockets: true, join: names })
-    const timer = setTimeout(() => this.release(pid), this.#time).unref()
-    this.#retained.set(pid, { rooms: names, timer })
+  /** To be called before anybody else hears of sockets that connect. */
+  init(outlet: Outlet): void {
+    if (!this.times) return
+    const nsp = this.#adapter.nsp as Namespace
+    // The client has been told that it is connected, and nobody has sent it anything.
+    nsp.prependListener('connect', (socket: Socket) => {
+      if (nsp.adapter === this.#adapter) this.#connected(socket, outlet)
+    })
   }
 
-  /** The client is back, and its socket has joined its rooms; or it stayed away for too long. */
-  release(pid: string): void {
-    const retained = this.#retained.get(pid)
-    if (!retained) return
-    clearTimeout(retained.timer)
-    this.#retained.delete(pid)
-    this.#packets.tellRooms(this.#nsp, { sockets: false, leave: retained.rooms })
+  // Packets
+
+  /** A packet's place among those of this process, if clients that are away are to get it later. */
+  advance(packet: Packet, { flags }: BroadcastOptions): number | undefined {
+    if (packet.type !== EVENT || packet.id !== undefined || flags?.volatile !== undefined) return undefined
+    return this.#packets.recovers(this.#nsp) ? this.#packets.recovery.advance() : undefined
+  }
+
+  /** What clients are to say when they come back: how far they have got. Undefined when that is nobody's business. */
+  get offset(): string | undefined {
+    return this.times ? this.#packets.recovery.offset : undefined
+  }
+
+  /** This process has sent a packet. Clients whose sockets are about to be there get it, too. */
+  sent(packet: Body, opts: BroadcastOptions): void {
+    if (this.#returning.size === 0) return
+    const body = { ...readBody(packet, undefined), opts }
+    for (const returning of this.#returning.values()) this.#keep(returning, body)
+  }
+
+  /** One of another process has come. */
+  received(body: ReadBody): void {
+    // What came before the answer is part of it.
+    for (const returning of this.#returning.values()) if (returning.restored) this.#keep(returning, body)
+  }
+
+  // Sessions
+
+  /** Before the join. `isKnown`: whether the hub has said that it knows the room as held here. */
+  joining(id: string, rooms: ReadonlySet<unknown>, isKnown: (room: unknown) => boolean): void {
+    const pid = this.#pidOf(id)
+    if (pid === undefined) return
+    const had = this.#adapter.sids.get(id) as ReadonlySet<unknown> | undefined
+    const restored = this.#returning.get(pid)?.rooms
+    const join = [...rooms].filter((room) => !had?.has(room) && !restored?.has(room))
+    if (join.length === 0) return
+    const fresh = join.filter((room) => !isKnown(room))
+    const others = join.filter(isKnown)
+    if (fresh.length > 0) this.#moved(pid, { join: fresh.map(roomKey), fresh: true })
+    if (others.length > 0) this.#moved(pid, { join: others.map(roomKey) })
+  }
+
+  leaving(id: string, room: unknown): void {
+    const pid = this.#pidOf(id)
+    if (pid !== undefined) this.#moved(pid, { leave: [roomKey(room)] })
+  }
+
+  /** The socket is gone: if it has not been told that its client may come back, it will not. */
+  gone(id: string): void {
+    const pid = this.#open.get(id)
+    if (pid !== undefined) {
+      this.#open.delete(id)
+      this.#packets.recovery.tell({ t: 'session-end', nsp: this.#nsp, pid })
+    }
+    const restored = this.#restored.get(id)
+    if (restored !== undefined) this.#giveBack(restored)
+  }
+
+  /** The client is away. Called before its socket leaves its rooms. */
+  persist({ sid, pid, data }: PersistedSession): void {
+    if (!this.#open.delete(sid)) return
+    this.#packets.recovery.tell({ t: 'session-away', nsp: this.#nsp, pid, data: writeData(sid, data) })
+  }
+
+  restore(pid: string, offset: string): Promise<Session | null> {
+    if (!this.times || this.#returning.has(pid)) return Promise.resolve(null)
+    const returning: Returning = { offset, restored: undefined, rooms: new Set(), since: [], timer: undefined }
+    this.#returning.set(pid, returning)
+    return new Promise((resolve) => {
+      this.#packets.recovery.restore(this.#nsp, pid, offset, (restored) => {
+        if (!restored) {
+          this.#returning.delete(pid)
+          resolve(null)
+          return
+        }
+        const { sid, rooms, data } = restored.session
+        const typed = rooms.map(roomOf)
+        returning.restored = restored
+        returning.rooms = new Set(typed)
+        // It has all of others up to here, when it has got these.
+        const { hub } = this.#packets.recovery.position
+        returning.since = returning.since
+          .filter(({ body }) => this.#concerns(returning, body.opts))
+          .map(({ body, position }) => ({ body, position: { ...position, hub } }))
+        this.#restored.set(sid, pid)
+        // A middleware that never calls back must not have all packets kept for ever.
+        returning.timer = after(this.times?.session ?? 0, () => this.#giveBack(pid))?.unref()
+        // What it missed follows when it is connected: then a connection that is lost on the way loses nothing.
+        resolve({ sid, pid, rooms: typed as string[], data: readData(data), missedPackets: [] })
+      })
+    })
   }
 
   close(): void {
-    for (const { timer } of this.#retained.values()) clearTimeout(timer)
-    this.#retained.clear()
+    for (const { timer } of this.#returning.values()) clearTimeout(timer)
+    this.#returning.clear()
+    this.#restored.clear()
+    this.#open.clear()
   }
+
+  // Within
+
+  #connected(socket: Socket, outlet: Outlet): void {
+    const { id } = socket
+    // Socket.IO declares it private.
+    const { pid } = socket as unknown as { pid: string | undefined }
+    if (pid === undefined) return
+    if (!socket.recovered) {
+      const { recovery } = this.#packets
+      const rooms = Array.from(socket.rooms, roomKey)
+      const session = { pid, sid: id, at: recovery.offset, rooms, data: writeData(id, socket.data) }
+      recovery.tell({ t: 'session', nsp: this.#nsp, ...session })
+      this.#open.set(id, pid)
+      return
+    }
+    const returning = this.#returning.get(pid)
+    if (!returning?.restored || this.#restored.get(id) !== pid) {
+      // It took too long, and its session was given back. It may come for it again.
+      socket.conn.close()
+      return
+    }
+    this.#open.set(id, pid)
+    this.#settle(pid, returning)
+    for (const { body, position } of [...missedBy(returning), ...returning.since]) {
+      sendEvent(socket, [...outlet.dataOf(body), writePosition(position)])
+    }
+  }
+
+  #settle(pid: string, returning: Returning): void {
+    clearTimeout(returning.timer)
+    this.#returning.delete(pid)
+    const session = returning.restored?.session
+    if (!session) return
+    this.#restored.delete(session.sid)
+    // The hub counted these as held here; the socket's own joins, and leaves, are told by now.
+    this.#packets.tellRooms(this.#nsp, { sockets: false, leave: session.rooms })
+  }
+
+  #giveBack(pid: string): void {
+    const returning = this.#returning.get(pid)
+    if (!returning) return
+    this.#settle(pid, returning)
+    this.#packets.recovery.tell({ t: 'session-away', nsp: this.#nsp, pid })
+  }
+
+  #keep(returning: Returning, body: ReadBody): void {
+    if (returning.restored && !this.#concerns(returning, body.opts)) return
+    returning.since.push({ body, position: this.#packets.recovery.position })
+  }
+
+  #concerns(returning: Returning, { rooms, except }: BroadcastOptions): boolean {
+    const sid = returning.restored?.session.sid ?? ''
+    const own: ReadonlySet<unknown> = this.#adapter.sids.get(sid) ?? returning.rooms
+    const isIn = (room: unknown) => own.has(room)
+    return (rooms.size === 0 || [...rooms].some(isIn)) && ![...(except ?? [])].some(isIn)
+  }
+
+  #pidOf(id: string): string | undefined {
+    return this.#open.get(id) ?? this.#restored.get(id)
+  }
+
+  #moved(pid: string, change: { join?: string[]; fresh?: boolean; leave?: string[] }): void {
+    const { recovery } = this.#packets
+    recovery.tell({ t: 'session-rooms', nsp: this.#nsp, pid, at: recovery.offset, ...change })
+  }
+}
+
+/** What a client missed. How far it has got is said in the order of the process that it was connected to before. */
+function missedBy({ offset, restored }: Returning): Passed[] {
+  const from = readPosition(offset)
+  if (!from || !restored) return []
+  return restored.missed.map((packet: MissedPacket) => ({
+    body: readBody(packet, undefined),
+    position: { ...from, hub: packet.hub },
+  }))
+}
+
+/** A socket's `data` for the hub. It never throws: what cannot travel stays behind. */
+function writeData(id: string, data: unknown): SessionData {
+  try {
+    return written(data)
+  } catch (error) {
+    process.emitWarning(`Hubwire: the data of socket ${id} cannot be kept for recovery: ${(error as Error).message}`, {
+      code: 'ERR_HUB_PAYLOAD',
+    })
+    return written({})
+  }
+}
+
+function written(data: unknown): SessionData {
+  const { text, bytes } = listOf([data], 'the data of a socket')
+  return bytes ? { text, bytes: Buffer.from(bytes).toString('base64') } : { text }
+}
+
+function readData({ text, bytes }: SessionData): unknown {
+  return readList(text, bytes === undefined ? undefined : Buffer.from(bytes, 'base64'))[0]
 }

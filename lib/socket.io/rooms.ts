@@ -1,4 +1,5 @@
 import type { Packets } from '../packets.js'
+import { roomKey } from './room-key.js'
 import type { Adapter } from './types.js'
 
 /**
@@ -32,6 +33,11 @@ export class LocalRooms {
     return this.#packets.settled()
   }
 
+  /** Whether the hub has said that it knows the room as held here. */
+  knows(room: string): boolean {
+    return this.#adapter.rooms.has(room) && !this.#pending.has(room)
+  }
+
   /** Around the in-memory adapter's `addAll`. What it returns must be settled before the join is. */
   adding(id: string, rooms: ReadonlySet<string>, add: () => void): Promise<void> | void {
     const created: string[] = []
@@ -40,7 +46,7 @@ export class LocalRooms {
     }
     const appears = !this.#adapter.sids.has(id) && !this.#heldAhead.delete(id)
     if (appears || created.length > 0) {
-      const join = created.map(String)
+      const join = created.map(roomKey)
       this.#packets.tellRooms(this.#nsp, appears ? { sockets: true, join } : { join })
     }
     if (created.length > 0) {
@@ -61,7 +67,7 @@ export class LocalRooms {
     remove()
     if (!had || rooms.has(room)) return
     this.#pending.delete(room)
-    this.#packets.tellRooms(this.#nsp, { leave: [String(room)] })
+    this.#packets.tellRooms(this.#nsp, { leave: [roomKey(room)] })
   }
 
   /** Around the in-memory adapter's `delAll`. */
@@ -72,7 +78,7 @@ export class LocalRooms {
     remove()
     const left = before.filter((room) => !rooms.has(room))
     for (const room of left) this.#pending.delete(room)
-    const leave = left.map(String)
+    const leave = left.map(roomKey)
     this.#heldAhead.delete(id)
     if (this.#joinedAhead.delete(id)) leave.push(id)
     if (held) this.#packets.tellRooms(this.#nsp, { leave, sockets: false })
@@ -80,7 +86,7 @@ export class LocalRooms {
 
   /** Another member had sockets here join: the hub counted these rooms as held here meanwhile. */
   admitted(rooms: readonly string[]): void {
-    this.#packets.tellRooms(this.#nsp, { leave: rooms.map(String) })
+    this.#packets.tellRooms(this.#nsp, { leave: rooms.map(roomKey) })
   }
 
   #confirmed(rooms: ReadonlySet<string>): Promise<void> | void {

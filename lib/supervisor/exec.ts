@@ -13,13 +13,13 @@ export function resolveExec(exec: unknown, where: string): string {
   if (exec === undefined) {
     const entry = process.argv[1]
     if (entry === undefined) {
-      throw invalid(`${where}: exec defaults to the current entry file, and this process has none: set exec`)
+      throw invalid(`${where}: exec defaults to the current entry file, and this process has none. Set exec.`)
     }
     return checkFile(resolve(entry), 'exec (by default the current entry file)', where)
   }
   if (exec instanceof URL) return checkFile(fromUrl(exec, where), 'exec', where)
   if (typeof exec !== 'string' || exec === '') {
-    throw invalid(`${where}: expected exec to be a path or a file: URL, got ${show(exec)}`)
+    throw invalid(`${where}: exec must be a path or a file: URL, not ${show(exec)}.`)
   }
   // What import.meta.resolve() gives is a string.
   if (exec.startsWith('file://')) return checkFile(fromUrl(new URL(exec), where), 'exec', where)
@@ -30,7 +30,7 @@ function fromUrl(url: URL, where: string): string {
   try {
     return fileURLToPath(url)
   } catch (error) {
-    throw invalid(`${where}: exec ${url.href} is no usable file: URL: ${(error as Error).message}`)
+    throw invalid(`${where}: exec ${url.href} is no usable file: URL. ${(error as Error).message}.`)
   }
 }
 
@@ -40,7 +40,7 @@ function checkFile(path: string, what: string, where: string): string {
   try {
     return createRequire(path).resolve(path)
   } catch {
-    const hint = `strings are resolved against the working directory ${process.cwd()}, URLs are not`
-    throw invalid(`${where}: ${what} ${path} does not exist: ${hint}`)
+    const hint = `Strings are resolved against the working directory ${process.cwd()}, URLs are not.`
+    throw invalid(`${where}: ${what} ${path} does not exist. ${hint}`)
   }
 }

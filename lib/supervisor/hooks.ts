@@ -10,6 +10,8 @@ export interface SeatView {
   readonly incarnation: number
   readonly pid: number | undefined
   readonly state: MemberState
+  /** It is stopped because its process ended by itself, and its `restart` wants no other. */
+  readonly ended: boolean
   /** Another process follows this one. Tells a stop that is part of a restart from one for good. */
   readonly returning: boolean
 }

@@ -10,7 +10,7 @@ const LONGEST_ID = 255
  */
 export function normaliseId(id: unknown, where: string): string {
   if (typeof id === 'number') {
-    if (!Number.isSafeInteger(id)) throw invalid(`${where}: ${show(id)} is no usable id: use an integer or a string`)
+    if (!Number.isSafeInteger(id)) throw invalid(`${where}: ${show(id)} is no usable id. Use an integer or a string.`)
     return String(id)
   }
   return checkName(id, 'id', where)
@@ -20,19 +20,19 @@ export function normaliseId(id: unknown, where: string): string {
 export function checkName(name: unknown, what: 'id' | 'role', where: string): string {
   if (typeof name !== 'string') {
     const expected = what === 'id' ? 'a string or an integer' : 'a string'
-    throw invalid(`${where}: expected the ${what} to be ${expected}, got ${show(name)}`)
+    throw invalid(`${where}: the ${what} must be ${expected}, not ${show(name)}.`)
   }
-  if (name === '') throw invalid(`${where}: the ${what} is empty: give it at least one character`)
+  if (name === '') throw invalid(`${where}: the ${what} is empty. Give it at least one character.`)
   if (name === 'primary') {
-    throw invalid(`${where}: the ${what} 'primary' is taken by the hub's own process: choose another`)
+    throw invalid(`${where}: the ${what} "primary" is taken by the hub's own process. Choose another.`)
   }
   if (name.length > LONGEST_ID) {
     throw invalid(
-      `${where}: the ${what} ${show(name)} has ${name.length} characters: at most ${LONGEST_ID} are allowed`,
+      `${where}: the ${what} ${show(name)} has ${name.length} characters. At most ${LONGEST_ID} are allowed.`,
     )
   }
   if (/\p{Cc}/u.test(name)) {
-    throw invalid(`${where}: the ${what} ${JSON.stringify(name)} contains control characters: leave them out`)
+    throw invalid(`${where}: the ${what} ${JSON.stringify(name)} contains control characters. Leave them out.`)
   }
   return name
 }

@@ -73,8 +73,8 @@ export function resolveSeats(
   taken: ReadonlySet<string>,
   label: (index: number) => string = (index) => `workers[${index}]`,
 ): ResolvedSeat[] {
-  if (!Array.isArray(specs)) throw invalid(`workers: expected an array, got ${show(specs)}`)
-  const base = resolveSupervision({ ...defaults }, DEFAULTS, '')
+  if (!Array.isArray(specs)) throw invalid(`startHub(): workers must be an array, not ${show(specs)}.`)
+  const base = resolveSupervision({ ...defaults }, DEFAULTS, 'startHub(): ')
   const seats: ResolvedSeat[] = []
   const used = new Set<string>()
   const numbering = new Map<string, number>()
@@ -87,7 +87,10 @@ export function resolveSeats(
     const seat = resolveSource(options, base, where)
     for (const id of ids) {
       if (used.has(id) || taken.has(id)) {
-        throw invalid(`${where}: the id '${id}' is used twice: every worker needs an id of its own`)
+        throw invalid(
+          `${where}: the id ${JSON.stringify(id)} is used twice. Every worker needs an id of its own; ` +
+            'one that was stopped is started again with hub.restart(id).',
+        )
       }
       used.add(id)
       seats.push({ ...seat, id, role })
@@ -105,7 +108,7 @@ function single(options: Record<string, unknown>, place: string): Names {
   const id = normaliseId(options.id, place)
   const where = describe(place, options)
   if (options.count !== undefined) {
-    throw invalid(`${where}: count is for roles, and an id is for one worker: leave out one of the two`)
+    throw invalid(`${where}: count is for roles, and an id is for one worker. Leave out one of the two.`)
   }
   return { ids: [id], role: options.role === undefined ? undefined : checkName(options.role, 'role', where) }
 }
@@ -116,12 +119,12 @@ function expandRole(
   numbering: Map<string, number>,
   taken: ReadonlySet<string>,
 ): Names {
-  if (options.role === undefined) throw invalid(`${place}: a worker needs an id or a role`)
+  if (options.role === undefined) throw invalid(`${place}: a worker needs an id or a role. Give it one.`)
   const role = checkName(options.role, 'role', place)
   const where = describe(place, options)
   const count = options.count === undefined ? 1 : options.count
   if (typeof count !== 'number' || !Number.isSafeInteger(count) || count < 0) {
-    throw invalid(`${where}: expected count to be a whole number, got ${show(count)}`)
+    throw invalid(`${where}: count must be a whole number from 0 on, not ${show(count)}.`)
   }
   const ids: string[] = []
   let number = numbering.get(role) ?? 0
@@ -159,11 +162,11 @@ function resolveEnv(env: unknown, where: string): ReadonlyMap<string, string | u
   const resolved = new Map<string, string | undefined>()
   if (env === undefined) return resolved
   if (typeof env !== 'object' || env === null || Array.isArray(env)) {
-    throw invalid(`${where}: expected env to be an object of strings, got ${show(env)}`)
+    throw invalid(`${where}: env must be an object of strings, not ${show(env)}.`)
   }
   for (const [name, value] of Object.entries(env) as [string, unknown][]) {
     if (value !== undefined && typeof value !== 'string') {
-      throw invalid(`${where}: expected env.${name} to be a string, got ${show(value)}`)
+      throw invalid(`${where}: env.${name} must be a string, not ${show(value)}.`)
     }
     resolved.set(name, value)
   }
@@ -200,6 +203,6 @@ function resolveBackoff(given: unknown, base: Supervision, where: string): Super
   const min = checkNumber(givenMin, 0, `${where}.min`)
   // When only one of the two is given, the other's default must not contradict it.
   const max = givenMax === undefined ? Math.max(min, base.backoff.max) : checkNumber(givenMax, 0, `${where}.max`)
-  if (max < min) throw invalid(`${where}: max (${max}) is under min (${min}): exchange them`)
+  if (max < min) throw invalid(`${where}: max (${max}) is under min (${min}). Exchange them.`)
   return { min, max }
 }

@@ -94,11 +94,15 @@ export class WorkerProcess {
       this.#heard = true
       this.onmessage?.(message, handle)
     })
-    child.once('disconnect', () => {
+    const disconnected = () => {
+      if (!this.#channelOpen) return
       this.#channelOpen = false
       if (!this.#finished) this.ondisconnect?.()
       this.#settle()
-    })
+    }
+    child.once('disconnect', disconnected)
+    // With a handle on its way to it that is never taken, Node tells of the end of everything, and of no disconnection.
+    child.once('close', disconnected)
     child.once('exit', (code, signal) => {
       this.#exit = { code, signal }
       this.#settle()

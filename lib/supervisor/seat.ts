@@ -1,5 +1,5 @@
 import type { HubError } from '../errors.js'
-import { after } from '../timers.js'
+import { after, LONGEST_TIMER } from '../timers.js'
 import type { MemberState } from '../types.js'
 import { startFailure } from './failure.js'
 import { plainExit, type SeatView, type SupervisorHooks } from './hooks.js'
@@ -34,6 +34,7 @@ export class Seat {
   #timedOut = false
   #windingDown = false
   #forced = false
+  #endedByItself = false
   /** Why it was killed for good. */
   #condemned: HubError | undefined
   #readyTimer: NodeJS.Timeout | undefined
@@ -62,6 +63,7 @@ export class Seat {
       incarnation: this.#incarnation,
       pid: this.#process?.pid,
       state: this.#state,
+      ended: this.#endedByItself,
       returning: this.#state === 'restarting' || (this.#state === 'stopping' && this.#next === 'start-again'),
     })
   }
@@ -103,13 +105,13 @@ export class Seat {
     return Promise.resolve(true)
   }
 
-  /** As `stop`, but at once, and for ever. */
-  kill(reason: HubError): Promise<boolean> {
+  /** As `stop`, but at once, and for ever. `forced`: a hub that is being closed is told that it had to be. */
+  kill(reason: HubError, forced = true): Promise<boolean> {
     this.#condemned = reason
     const process = this.#process
     if (process === undefined) return this.stop(reason)
     this.#next = 'stay-down'
-    this.#forced = true
+    this.#forced = forced
     this.#clearTimers()
     this.#rejectWaiters(reason)
     process.kill('SIGKILL')
@@ -164,6 +166,7 @@ export class Seat {
     this.#timedOut = false
     this.#windingDown = false
     this.#forced = false
+    this.#endedByItself = false
     this.#state = 'starting'
     const process = forkWorker(this.spec, this.#incarnation)
     this.#process = process
@@ -204,10 +207,11 @@ export class Seat {
   #judge(exit: WorkerExit): void {
     const verdict = this.#policy.exited(exit)
     if (verdict.action === 'stay-down') {
+      this.#endedByItself = true
       this.#enter('stopped')
     } else if (verdict.action === 'restart') {
       const { attempt, delay } = verdict
-      this.#backoffTimer = after(Math.min(delay, 2 ** 31 - 1), () => this.#spawn())
+      this.#backoffTimer = after(Math.min(delay, LONGEST_TIMER), () => this.#spawn())
       this.#enter('restarting')
       // Unless somebody who heard of it has decided otherwise.
       if (this.#state !== 'restarting') return

@@ -31,12 +31,33 @@ export function installSignals(handlers: SignalHandlers): () => void {
   })
 }
 
+/** Signals that a joined worker leaves to the hub. */
+export interface HeldSignals {
+  /** From now on a signal is meant for this process itself: it takes effect when they are released. */
+  keep(): void
+  release(): void
+}
+
 /**
  * Makes a joined worker leave both signals to the hub: they are sent to the whole process group, and a worker that died
- * of them at once could not finish its work. Returns a function that undoes it.
+ * of them at once could not finish its work.
  */
-export function holdSignals(): () => void {
-  return listen(() => {})
+export function holdSignals(): HeldSignals {
+  let keeps = false
+  let kept: StopSignal | undefined
+  const stop = listen((signal) => {
+    if (keeps) kept = signal
+  })
+  return {
+    keep() {
+      keeps = true
+    },
+    release() {
+      stop()
+      if (kept) process.kill(process.pid, kept)
+      kept = undefined
+    },
+  }
 }
 
 function listen(listener: (signal: StopSignal) => void): () => void {

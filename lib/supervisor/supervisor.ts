@@ -32,9 +32,13 @@ export class Supervisor {
    * @throws {HubError} `ERR_HUB_MEMBER_EXITED`, `ERR_HUB_TIMEOUT`, `ERR_HUB_CLOSED`
    */
   async add(specs: readonly ResolvedSeat[]): Promise<void> {
-    this.#refuseClosed('start a worker')
+    this.#refuseClosed('Starting workers')
     for (const { id } of specs) {
-      if (this.#seats.has(id)) throw invalid(`the id '${id}' is used twice: every worker needs an id of its own`)
+      if (this.#seats.has(id))
+        throw invalid(
+          `The id ${JSON.stringify(id)} is used already: every worker needs an id of its own. ` +
+            `If it was stopped, start it again with hub.restart(${JSON.stringify(id)}).`,
+        )
     }
     const added: Seat[] = []
     try {
@@ -48,7 +52,7 @@ export class Supervisor {
         start.catch(() => {})
         starts.push(start)
         // A hook may have closed the hub.
-        this.#refuseClosed('start a worker')
+        this.#refuseClosed('Starting workers')
       }
       await Promise.all(starts)
     } catch (error) {
@@ -74,9 +78,10 @@ export class Supervisor {
 
   /** Stops a seat for good, or until `restart`: asks, waits for `gracePeriod`, then kills. Resolves when it is down. */
   async stop(id: string): Promise<void> {
+    const name = JSON.stringify(id)
     const reason = new HubError(
       'ERR_HUB_MEMBER_EXITED',
-      `worker '${id}' was stopped before it was ready: call hub.restart('${id}') to start it again`,
+      `Worker ${name} was stopped before it was ready. Start it again with hub.restart(${name}).`,
     )
     await this.#get(id, 'stop').stop(reason)
   }
@@ -87,7 +92,7 @@ export class Supervisor {
    */
   async restart(id: string): Promise<void> {
     const seat = this.#get(id, 'restart')
-    this.#refuseClosed(`restart '${id}'`)
+    this.#refuseClosed(`hub.restart(${JSON.stringify(id)})`)
     await seat.restart()
   }
 
@@ -115,8 +120,11 @@ export class Supervisor {
       await Promise.all(seats.map((seat) => seat.stop(closedBeforeReady(seat))))
       return
     }
-    const reason = new HubError('ERR_HUB_MEMBER_EXITED', 'a worker that was to be started with it could not be started')
-    await Promise.all(seats.map((seat) => seat.kill(reason)))
+    const reason = new HubError(
+      'ERR_HUB_MEMBER_EXITED',
+      'A worker that was to be started together with it could not be started. Mend that one, and start both again.',
+    )
+    await Promise.all(seats.map((seat) => seat.kill(reason, false)))
     for (const seat of seats) {
       this.#seats.delete(seat.spec.id)
       this.#past.set(seat.spec.id, seat.incarnation)
@@ -127,15 +135,16 @@ export class Supervisor {
   #get(id: string, verb: string): Seat {
     const seat = this.#seats.get(id)
     if (seat !== undefined) return seat
-    const known = [...this.#seats.keys()].join(', ')
+    const known = [...this.#seats.keys()].map((one) => JSON.stringify(one)).join(', ')
     throw new HubError(
       'ERR_HUB_NO_MEMBER',
-      `cannot ${verb} '${id}': this hub has no such worker, ${known === '' ? 'it has none' : `only ${known}`}`,
+      `hub.${verb}(${JSON.stringify(id)}): no worker of this hub has that id. There are: ${known || 'none'}. ` +
+        'Name it in the workers of startHub(), or hub.fork() it.',
     )
   }
 
-  #refuseClosed(what: string): void {
-    if (this.#closed) throw new HubError('ERR_HUB_CLOSED', `cannot ${what}: this hub is closed: start another`)
+  #refuseClosed(attempt: string): void {
+    if (this.#closed) throw new HubError('ERR_HUB_CLOSED', `${attempt}: this hub is closed. Start another.`)
   }
 
   #checkRole(failed: Seat): void {
@@ -153,5 +162,8 @@ export class Supervisor {
 }
 
 function closedBeforeReady(seat: Seat): HubError {
-  return new HubError('ERR_HUB_CLOSED', `the hub was closed before worker '${seat.spec.id}' was ready`)
+  return new HubError(
+    'ERR_HUB_CLOSED',
+    `The hub was closed before worker ${JSON.stringify(seat.spec.id)} was ready. Await its start before you close the hub.`,
+  )
 }

@@ -5,15 +5,27 @@ import type { Place } from '../relay/place.js'
 /** Whom a task is for: a seat, any server among a role, or any server at all. */
 export type Audience = Place | Role | undefined
 
+/** What the hub knows of one incarnation's tasks. */
+export interface Desk {
+  readonly peer: Peer
+  /** Its own calls, by the number that it gave them. */
+  readonly calls: Map<number, Call>
+  /** How many calls it works on. */
+  serving: number
+  readonly handlers: Map<string, Handler>
+}
+
 /** A handler as the hub counts it. */
 export interface Handler {
+  readonly desk: Desk
   concurrency: number
   running: number
 }
 
 /** One request or delegation on its way through the hub. */
 export class Call {
-  readonly caller: Peer
+  /** Who asks. Kept with the call, as is its handler: the hub looks neither up again for the answer. */
+  readonly desk: Desk
   readonly id: number
   readonly task: string
   readonly audience: Audience
@@ -26,19 +38,26 @@ export class Call {
   /** Place in the order of arrival. */
   readonly order: number
   queued = false
-  /** Who works on it. */
-  server: Peer | undefined
+  /** What works on it. */
   handler: Handler | undefined
   /** Nobody waits for the answer any more, but the handler still runs. */
   cancelled = false
 
-  constructor(caller: Peer, id: number, task: string, audience: Audience, retries: number, order: number) {
-    this.caller = caller
+  constructor(desk: Desk, id: number, task: string, audience: Audience, retries: number, order: number) {
+    this.desk = desk
     this.id = id
     this.task = task
     this.audience = audience
     this.retries = retries
     this.order = order
+  }
+
+  get caller(): Peer {
+    return this.desk.peer
+  }
+
+  get server(): Peer | undefined {
+    return this.handler?.desk.peer
   }
 
   keep(text: string, attachment: Uint8Array | undefined): void {

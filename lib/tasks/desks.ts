@@ -1,68 +1,67 @@
-import type { Directory, Entry } from '../relay/directory.js'
-import { Peer } from '../relay/peer.js'
-import type { Call, Handler } from './call.js'
-
-/** What the hub knows of one incarnation's tasks. */
-export interface Desk {
-  /** Its own calls, by the number that it gave them. */
-  readonly calls: Map<number, Call>
-  /** What it works on. */
-  readonly serving: Set<Call>
-  readonly handlers: Map<string, Handler>
-}
+import type { Directory } from '../relay/directory.js'
+import type { Peer } from '../relay/peer.js'
+import type { Call, Desk } from './call.js'
 
 /** Who has asked for what, and who works on it: every call, from its arrival until nobody is left to answer it. */
 export class Desks {
   readonly #directory: Directory
-  readonly #desks = new Map<Peer, Desk>()
-  /** Callers that are gone, while somebody works for them: only so can late answers be told from forged ones. */
-  readonly #ghosts = new Map<Peer, Desk>()
+  /**
+   * By address. A caller that is gone keeps its desk while somebody works for it: only so can late answers be told from
+   * forged ones.
+   */
+  readonly #desks = new Map<number, Desk>()
 
   constructor(directory: Directory) {
     this.#directory = directory
   }
 
   open(peer: Peer): void {
-    this.#desks.set(peer, { calls: new Map(), serving: new Set(), handlers: new Map() })
+    this.#desks.set(peer.address, { peer, calls: new Map(), serving: 0, handlers: new Map() })
   }
 
   of(peer: Peer): Desk {
-    const desk = this.#desks.get(peer)
+    const desk = this.#desks.get(peer.address)
     if (!desk) throw new Error(`Member "${peer.place.id}" has no desk`)
     return desk
   }
 
   serving(peer: Peer): number {
-    return this.#desks.get(peer)?.serving.size ?? 0
+    return this.#desks.get(peer.address)?.serving ?? 0
   }
 
-  /** The call that a caller, gone or not, gave this number. */
-  find(caller: Entry | undefined, id: number): Call | undefined {
-    if (!(caller instanceof Peer)) return undefined
-    return (this.#desks.get(caller) ?? this.#ghosts.get(caller))?.calls.get(id)
+  /** What a member works on: looked for among all calls, because it is asked for seldom, and counted for each call. */
+  servedBy(server: Desk): Call[] {
+    const served: Call[] = []
+    for (const { calls } of this.#desks.values()) {
+      for (const call of calls.values()) if (call.handler?.desk === server) served.push(call)
+    }
+    return served.sort((a, b) => a.order - b.order)
+  }
+
+  /** The call to which the caller at this address, gone or not, gave this number. */
+  find(address: number, id: number): Call | undefined {
+    return this.#desks.get(address)?.calls.get(id)
   }
 
   /** Nothing more will come of the call. */
-  remove(call: Call): void {
-    const { caller } = call
-    const desk = this.#desks.get(caller) ?? this.#ghosts.get(caller)
-    if (!desk) return
-    desk.calls.delete(call.id)
-    if (caller.gone && desk.calls.size === 0 && this.#ghosts.delete(caller)) this.#directory.forget(caller)
+  remove({ desk, id }: Call): void {
+    desk.calls.delete(id)
+    if (desk.peer.gone && desk.calls.size === 0) this.#clear(desk.peer)
   }
 
   /** The member is gone. Its address stays while somebody works on a call of it. */
   close(peer: Peer): void {
-    const desk = this.of(peer)
-    this.#desks.delete(peer)
-    if (desk.calls.size === 0) this.#directory.forget(peer)
-    else this.#ghosts.set(peer, desk)
+    if (this.#desks.get(peer.address)?.calls.size === 0) this.#clear(peer)
   }
 
-  /** Members and ghosts with calls that are not over. */
+  /** Members, gone or not, with calls that are not over. */
   get unsettled(): number {
-    let unsettled = this.#ghosts.size
-    for (const { calls, serving } of this.#desks.values()) if (calls.size + serving.size > 0) unsettled++
+    let unsettled = 0
+    for (const { calls, serving } of this.#desks.values()) if (calls.size + serving > 0) unsettled++
     return unsettled
+  }
+
+  #clear(peer: Peer): void {
+    if (this.#desks.delete(peer.address)) this.#directory.forget(peer)
   }
 }

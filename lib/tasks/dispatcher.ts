@@ -5,7 +5,7 @@ import { Place } from '../relay/place.js'
 import type { TaskRelay } from '../relay/switchboard.js'
 import { flatten, NO_ATTACHMENTS } from '../wire/batch.js'
 import { Address, callFrame, Kind, readAddress, readCall, readRetries, requestName } from '../wire/frame.js'
-import { type Audience, Call } from './call.js'
+import { type Audience, Call, type Handler } from './call.js'
 import { Desks } from './desks.js'
 import * as say from './refusals.js'
 import { Servers } from './servers.js'
@@ -73,11 +73,11 @@ export class Dispatcher implements TaskRelay {
 
   /** The member's process is gone: what it worked on is sent again where that was allowed, or answered. */
   leave(peer: Peer): void {
-    const { calls, serving } = this.#desks.of(peer)
+    const desk = this.#desks.of(peer)
     this.#servers.close(peer)
-    for (const call of [...calls.values()]) this.#abandon(call)
+    for (const call of [...desk.calls.values()]) this.#abandon(call)
     this.#desks.close(peer)
-    for (const call of serving) this.#serverLeft(call, peer)
+    for (const call of this.#desks.servedBy(desk)) this.#serverLeft(call, peer)
   }
 
   forgetPlace(place: Place): void {
@@ -85,24 +85,27 @@ export class Dispatcher implements TaskRelay {
   }
 
   request(from: Peer, text: string, at: number, length: number, attachment: Uint8Array | undefined): readonly Outlet[] {
-    const { calls } = this.#desks.of(from)
+    const desk = this.#desks.of(from)
     const id = readCall(text, at)
-    if (calls.has(id)) {
-      from.protocolErrors++
+    const known = desk.calls.get(id)
+    if (known) {
+      // Numbers come again after 2^28 calls, and a handler may not have ended that nobody has waited for since.
+      if (known.cancelled) from.tell(refusalFrame(from, id, 'ERR_HUB_OVERLOADED', say.numberTaken(known)))
+      else from.protocolErrors++
       return NOWHERE
     }
     const address = readAddress(text, at)
     const entry = address === Address.Anybody ? undefined : this.#directory.entry(address)
     const audience = entry instanceof Peer ? undefined : entry
     const call = new Call(
-      from,
+      desk,
       id,
       this.#nameOf(requestName(text, at)),
       audience,
       readRetries(text, at),
       this.#arrivals++,
     )
-    calls.set(id, call)
+    desk.calls.set(id, call)
     if (audience === undefined && address !== Address.Anybody) {
       return this.#refuse(call, 'ERR_HUB_NO_MEMBER', say.noMember(call))
     }
@@ -137,13 +140,13 @@ export class Dispatcher implements TaskRelay {
   }
 
   answer(from: Peer, text: string, at: number): readonly Outlet[] {
-    const call = this.#desks.find(this.#directory.entry(readAddress(text, at)), readCall(text, at))
+    const call = this.#desks.find(readAddress(text, at), readCall(text, at))
     if (!call || call.server !== from) {
       from.protocolErrors++
       return NOWHERE
     }
     this.#remove(call)
-    this.#servers.release(call, from)
+    this.#servers.release(call)
     // The handler has room again. What is pumped goes to `from`, past its own frames that the switchboard has read but
     // not yet forwarded. It overtakes none that was sent before it: a request that has to wait goes nowhere, and at
     // that the switchboard forwards all that it has read before.
@@ -225,10 +228,11 @@ export class Dispatcher implements TaskRelay {
       if (audience.hold.full) return this.#refuse(call, 'ERR_HUB_OVERLOADED', say.overloaded(call, 'its queue is full'))
       return audience.only
     }
-    const server = this.#servers.choose(call)
-    if (server) {
+    const handler = this.#servers.choose(call)
+    if (handler) {
+      const server = handler.desk.peer
       if (server.full) return this.#refuse(call, 'ERR_HUB_OVERLOADED', say.overloaded(call, 'its link is full'))
-      this.#servers.assign(call, server)
+      this.#servers.assign(call, handler)
       if (call.retries === 0) call.drop()
       return server.only
     }
@@ -249,23 +253,23 @@ export class Dispatcher implements TaskRelay {
 
   /** Gives waiting calls to a member while its handler has room. */
   #pump(peer: Peer, task: string): void {
-    if (!peer.ready || !this.#waiting.has(task)) return
+    if (this.#waiting.length === 0 || !peer.ready || !this.#waiting.has(task)) return
     const { place } = peer
     const audiences: Audience[] = [place, undefined]
     if (place.role !== undefined) audiences.push(this.#directory.role(place.role))
-    while (this.#servers.hasRoom(peer, task)) {
+    for (let to = this.#servers.withRoom(peer, task); to; to = this.#servers.withRoom(peer, task)) {
       const call = this.#waiting.take(task, audiences)
       if (!call) break
-      this.#hand(call, peer)
+      this.#hand(call, to)
     }
   }
 
   /** Sends a kept call to its server. */
-  #hand(call: Call, server: Peer): void {
+  #hand(call: Call, handler: Handler): void {
     const { caller, frame, attachment } = call
-    this.#servers.assign(call, server)
+    this.#servers.assign(call, handler)
     if (call.retries === 0) call.drop()
-    server.deliver(caller, frame, attachment ? [attachment] : NO_ATTACHMENTS)
+    handler.desk.peer.deliver(caller, frame, attachment ? [attachment] : NO_ATTACHMENTS)
   }
 
   /** The caller is gone. */
@@ -282,7 +286,6 @@ export class Dispatcher implements TaskRelay {
   }
 
   #serverLeft(call: Call, server: Peer): void {
-    call.server = undefined
     call.handler = undefined
     if (call.cancelled || call.caller.gone) {
       this.#remove(call)
@@ -322,7 +325,11 @@ export class Dispatcher implements TaskRelay {
   #refuse(call: Call, code: HubErrorCode, message: string): readonly Outlet[] {
     this.#remove(call)
     const { caller } = call
-    caller.tell(callFrame(Kind.Refusal, caller.address, call.id, JSON.stringify({ code, message })))
+    caller.tell(refusalFrame(caller, call.id, code, message))
     return NOWHERE
   }
+}
+
+function refusalFrame(caller: Peer, id: number, code: HubErrorCode, message: string): string {
+  return callFrame(Kind.Refusal, caller.address, id, JSON.stringify({ code, message }))
 }

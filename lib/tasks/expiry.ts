@@ -1,5 +1,4 @@
-/** Beyond it Node's timers fire at once; so long a wait is as good as none. */
-const MAX_TIMER = 2 ** 31 - 1
+import { LONGEST_TIMER } from '../timers.js'
 
 /** With more durations than this, an application computes a new one for each call: an empty lane is of no more use. */
 const MAX_IDLE_LANES = 64
@@ -24,8 +23,9 @@ export class Expiry {
     this.#expired = expired
   }
 
-  add(call: number, timeout: number): void {
-    if (timeout > MAX_TIMER) return
+  /** `now`: by `performance.now()`. */
+  add(call: number, timeout: number, now: number): void {
+    if (timeout > LONGEST_TIMER) return
     let lane = this.#lanes.get(timeout)
     if (!lane) {
       const timer = setTimeout(() => this.#sweep(timeout), timeout)
@@ -34,7 +34,7 @@ export class Expiry {
     } else if (lane.calls.size === 0) {
       lane.timer.ref()
     }
-    lane.calls.set(call, performance.now() + timeout)
+    lane.calls.set(call, now + timeout)
   }
 
   remove(call: number, timeout: number): void {

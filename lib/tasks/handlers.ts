@@ -1,6 +1,6 @@
 import { checkOptions, show } from '../checks.js'
 import { HubError, invalid } from '../errors.js'
-import { isThenable, type Validator } from '../schema.js'
+import { isThenable } from '../thenable.js'
 import type { HandleOptions, Sender, TaskContext } from '../types.js'
 import { type Body, decodeValue, encodeError, encodeValue } from '../wire/codec.js'
 import {
@@ -14,6 +14,7 @@ import {
   requestName,
   VALIDATED,
 } from '../wire/frame.js'
+import type { TaskPayloads } from './payloads.js'
 
 /** Callers whose tasks have all ended, and of whom something is kept for the next one. */
 const MAX_IDLE_CALLERS = 64
@@ -45,7 +46,7 @@ class Context implements TaskContext {
 }
 
 export interface HandlersOptions {
-  validator: Validator
+  validator: TaskPayloads
   /** Sends a frame to the hub: its header, its body. */
   send(header: string, body: string, attachment: Uint8Array | undefined): void
   onRefusedPayload(): void
@@ -53,7 +54,8 @@ export interface HandlersOptions {
 
 /** The tasks that this member serves, and those that it works on now. */
 export class Handlers {
-  readonly #handlers = new Map<string, Handler>()
+  /** Each with its name: a slice of a batch would keep that alive as long as the handler runs. */
+  readonly #handlers = new Map<string, { task: string; handler: Handler }>()
   /** Those that the hub may still send something for, because it has not heard yet that they ended. */
   readonly #retiring = new Map<string, symbol>()
   /** What runs, by the caller's address and the number of its call. */
@@ -81,7 +83,7 @@ export class Handlers {
       )
     }
     this.#retiring.delete(task)
-    this.#handlers.set(task, handler as Handler)
+    this.#handlers.set(task, { task, handler: handler as Handler })
   }
 
   /** It is served no more, but for what is on its way here. Call what this returns when nothing is any more. */
@@ -112,15 +114,16 @@ export class Handlers {
     address: number,
   ): void {
     const call = readCall(text, at)
-    const task = requestName(text, at)
-    const handler = this.#handlers.get(task)
-    if (!handler) {
+    const served = this.#handlers.get(requestName(text, at))
+    if (!served) {
       // The hub sends only what is served: this is for the day when it errs.
-      this.#refuse(address, call, new HubError('ERR_HUB_NO_HANDLER', `Task "${task}": it is not served there.`))
+      const why = `Task "${requestName(text, at)}": it is not served there.`
+      this.#refuse(address, call, new HubError('ERR_HUB_NO_HANDLER', why))
       return
     }
+    const { task, handler } = served
     const context = new Context(from, readDeadline(text, at))
-    this.#started(address, call, context)
+    this.#count++
     let input: unknown
     try {
       input = decodeValue(text.substring(requestBody(text, at), at + length), bytes)
@@ -130,6 +133,7 @@ export class Handlers {
       return
     }
     if (isThenable(input)) {
+      this.#goesOn(address, call, context)
       input.then(
         (value) => this.#run(handler, value, context, address, call, task),
         (error) => this.#refusedInput(address, call, error),
@@ -165,16 +169,17 @@ export class Handlers {
       return
     }
     if (promise === undefined) {
-      this.#succeeded(address, call, task, result)
+      this.#succeeded(address, call, task, result, context)
       return
     }
+    this.#goesOn(address, call, context)
     promise.then(
-      (value) => this.#succeeded(address, call, task, value),
+      (value) => this.#succeeded(address, call, task, value, context),
       (error) => this.#failed(address, call, error, 0),
     )
   }
 
-  #succeeded(address: number, call: number, task: string, output: unknown): void {
+  #succeeded(address: number, call: number, task: string, output: unknown, context: Context): void {
     const { validator } = this.#options
     if (validator.hasOutput(task)) {
       let validated: unknown
@@ -185,6 +190,8 @@ export class Handlers {
         return
       }
       if (isThenable(validated)) {
+        // The handler may have given its signal to something that goes on.
+        this.#goesOn(address, call, context)
         validated.then(
           (value) => this.#answer(address, call, task, value, VALIDATED),
           (error) => this.#failed(address, call, error, RAISED),
@@ -228,14 +235,14 @@ export class Handlers {
     this.#options.send(callHeader(bytes ? kind | ATTACHED : kind, address, call, text.length), text, bytes)
   }
 
-  #started(address: number, call: number, context: Context): void {
+  /** It may be cancelled from now on. A handler that is done at once, as most are, cannot be. */
+  #goesOn(address: number, call: number, context: Context): void {
     let calls = this.#running.get(address)
     if (!calls) {
       calls = new Map()
       this.#running.set(address, calls)
     }
     calls.set(call, context)
-    this.#count++
   }
 
   #ended(address: number, call: number): void {

@@ -1,9 +1,9 @@
 import { HubError, type HubErrorCode } from '../errors.js'
-import type { Recipients } from '../recipients.js'
-import { isThenable, type Validator } from '../schema.js'
+import { isThenable } from '../thenable.js'
 import { decodeValue } from '../wire/codec.js'
 import { VALIDATED } from '../wire/frame.js'
 import { Expiry } from './expiry.js'
+import type { TaskPayloads } from './payloads.js'
 
 /** Call numbers stay below 2^28: V8 keeps them as small integers on every platform. */
 const MAX_CALL = 2 ** 28
@@ -14,15 +14,22 @@ export interface CallOptions {
   readonly retries: number
 }
 
+/** Whom a call is for, as far as its errors tell of it. */
+export interface CallTarget {
+  /** `member`: one that was named. `everybody`: whoever serves the task. */
+  readonly kind: string
+  toString(): string
+}
+
 /** A task asked of somebody, until it is answered. */
 class Ask {
-  readonly to: Recipients
+  readonly to: CallTarget
   readonly task: string
   readonly options: CallOptions
   resolve: (value: unknown) => void = ignore
   reject: (error: unknown) => void = ignore
 
-  constructor(to: Recipients, task: string, options: CallOptions) {
+  constructor(to: CallTarget, task: string, options: CallOptions) {
     this.to = to
     this.task = task
     this.options = options
@@ -34,7 +41,7 @@ class Ask {
   }
 }
 
-export function describeCall(to: Recipients, task: string): string {
+export function describeCall(to: CallTarget, task: string): string {
   const audience = to.kind === 'everybody' ? '' : ` to ${to}`
   return `${to.kind === 'member' ? 'Request' : 'Delegation of'} ${JSON.stringify(task)}${audience}`
 }
@@ -44,15 +51,16 @@ const ignore = () => {}
 /** The calls of this member that wait for their answers. */
 export class PendingCalls {
   readonly #asks = new Map<number, Ask>()
-  readonly #validator: Validator
+  readonly #validator: TaskPayloads
   readonly #withdraw: (call: number) => void
   readonly #onRefusedPayload: () => void
   readonly #expiry: Expiry
   readonly #signals = new Map<AbortSignal, { calls: Set<number>; onAbort: () => void }>()
   #last = -1
+  #closing = false
 
   /** `withdraw` tells the hub that nobody waits for a call any more. */
-  constructor(validator: Validator, withdraw: (call: number) => void, onRefusedPayload: () => void) {
+  constructor(validator: TaskPayloads, withdraw: (call: number) => void, onRefusedPayload: () => void) {
     this.#validator = validator
     this.#withdraw = withdraw
     this.#onRefusedPayload = onRefusedPayload
@@ -63,7 +71,7 @@ export class PendingCalls {
           new HubError(
             'ERR_HUB_TIMEOUT',
             `${ask}: no answer within ${timeout} ms. ` +
-              'Allow more with .timeout(ms), or look what keeps the server busy.',
+              'Allow more with .timeout(ms), or see what keeps the other member busy.',
           ),
       )
     })
@@ -80,11 +88,11 @@ export class PendingCalls {
     return this.#last
   }
 
-  /** The answer to a call that is being sent. */
-  expect(call: number, to: Recipients, task: string, options: CallOptions): Promise<unknown> {
+  /** The answer to a call that is being sent. `now`: by `performance.now()`. */
+  expect(call: number, now: number, to: CallTarget, task: string, options: CallOptions): Promise<unknown> {
     const ask = new Ask(to, task, options)
     this.#asks.set(call, ask)
-    this.#expiry.add(call, options.timeout)
+    this.#expiry.add(call, options.timeout, now)
     const { signal } = options
     if (signal) this.#watch(signal, call)
     return new Promise((resolve, reject) => {
@@ -142,19 +150,30 @@ export class PendingCalls {
   refused(call: number, body: string): void {
     const ask = this.#take(call)
     if (!ask) return
-    const { code, message } = JSON.parse(body) as { code: HubErrorCode; message: string }
-    ask.reject(new HubError(code, message))
+    try {
+      const { code, message } = JSON.parse(body) as { code: HubErrorCode; message: string }
+      // Who closes the hub ends the servers of its own calls.
+      const closed = this.#closing && code === 'ERR_HUB_MEMBER_EXITED'
+      ask.reject(closed ? closedError(ask, undefined) : new HubError(code, message))
+    } catch (cause) {
+      // The hub would not write this. A member has forged it.
+      const why = 'what came instead of an answer cannot be read. Do all processes run the same version of hubwire?'
+      ask.reject(new HubError('ERR_HUB_PROTOCOL', `${ask}: ${why}`, { cause }))
+    }
   }
 
   /** Ends all that still wait. */
   close(cause: Error | undefined): void {
     for (const call of [...this.#asks.keys()]) {
       const ask = this.#take(call)
-      ask?.reject(
-        new HubError('ERR_HUB_CLOSED', `${ask}: the hub was closed before an answer came.`, cause && { cause }),
-      )
+      if (ask) ask.reject(closedError(ask, cause))
     }
     this.#expiry.clear()
+  }
+
+  /** The hub is being closed, by this member or above it: from now on that is why the servers of its calls end. */
+  closing(): void {
+    this.#closing = true
   }
 
   #fail(call: number, makeError: (ask: Ask) => HubError): void {
@@ -196,6 +215,16 @@ export class PendingCalls {
   }
 }
 
+function closedError(ask: Ask, cause: Error | undefined): HubError {
+  return new HubError(
+    'ERR_HUB_CLOSED',
+    `${ask}: the hub was closed before an answer came. The task may have run. Await your calls before hub.close().`,
+    cause && { cause },
+  )
+}
+
 export function aborted(attempt: string, signal: AbortSignal): HubError {
-  return new HubError('ERR_HUB_ABORTED', `${attempt}: its signal was aborted.`, { cause: signal.reason })
+  return new HubError('ERR_HUB_ABORTED', `${attempt}: its signal was aborted. Why stands in the cause.`, {
+    cause: signal.reason,
+  })
 }

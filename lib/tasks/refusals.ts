@@ -6,13 +6,21 @@ import type { Call } from './call.js'
 
 function attempt(call: Call): string {
   const { audience, task } = call
-  if (audience instanceof Place) return `Request "${task}" to "${audience.id}"`
-  if (audience instanceof Role) return `Delegation of "${task}" to role "${audience.name}"`
-  return `Delegation of "${task}"`
+  if (audience instanceof Place) return `Request ${quote(task)} to ${quote(audience.id)}`
+  if (audience instanceof Role) return `Delegation of ${quote(task)} to role ${quote(audience.name)}`
+  return `Delegation of ${quote(task)}`
+}
+
+/** `cancelled`: a call whose number the refused one has. */
+export function numberTaken(cancelled: Call): string {
+  return (
+    `A call was refused, because its number is that of an older one: its caller gave up ${attempt(cancelled)} long ago, ` +
+    'and the handler still runs. Call again, and let handlers heed their signal.'
+  )
 }
 
 export function noMember(call: Call): string {
-  return `Request "${call.task}": its target is not on this hub any more. Look at hub.members.`
+  return `Request ${quote(call.task)}: its target is not on this hub any more. Look at hub.members.`
 }
 
 /** `former`: seats that served the task, and will not come back by themselves. */
@@ -26,28 +34,31 @@ export function noHandler(call: Call, former: readonly Place[]): string {
         : 'nobody serves this task'
   const [gone] = former
   if (gone) {
-    const what = gone.state === 'given-up' ? 'was given up' : 'was stopped'
-    return `${attempt(call)}: ${who} now. "${gone.id}" did, and ${what}: hub.restart(${JSON.stringify(gone.id)}).`
+    const { state, ended } = gone
+    const what = state === 'given-up' ? 'was given up' : ended ? `exited${exitOf(gone)}` : 'was stopped'
+    return `${attempt(call)}: ${who} now. ${quote(gone.id)} did, and ${what}: hub.restart(${quote(gone.id)}).`
   }
   const where = audience instanceof Place ? 'there' : 'in a worker'
-  return `${attempt(call)}: ${who}. Call hub.handle(${JSON.stringify(task)}, …) ${where}, before it is ready.`
+  return `${attempt(call)}: ${who}. Call hub.handle(${quote(task)}, …) ${where}, before it is ready.`
 }
 
 export function memberExited(call: Call, place: Place): string {
+  const id = quote(place.id)
   if (place.away) {
-    return `${attempt(call)}: "${place.id}" has left the hub with hub.close(). Ask it before, or hub.restart(${JSON.stringify(place.id)}).`
+    return `${attempt(call)}: ${id} has left the hub with hub.close(). Ask it before, or hub.restart(${id}).`
   }
   if (place.state === 'stopped') {
-    return `${attempt(call)}: "${place.id}" was stopped. Start it again with hub.restart(${JSON.stringify(place.id)}).`
+    const why = place.ended ? `exited${exitOf(place)}, and its restart option wants no other process` : 'was stopped'
+    return `${attempt(call)}: ${id} ${why}. Start it again with hub.restart(${id}).`
   }
   if (place.state === 'given-up') {
-    return `${attempt(call)}: "${place.id}" failed too often and was given up. Mend it, then hub.restart(${JSON.stringify(place.id)}).`
+    return `${attempt(call)}: ${id} failed too often and was given up. Mend it, then hub.restart(${id}).`
   }
   const ended = place.hung
     ? 'was killed, because its event loop did not turn for longer than its hungAfter,'
     : `exited${exitOf(place)}`
   return (
-    `${attempt(call)}: "${place.id}" ${ended} while it worked on it. ` +
+    `${attempt(call)}: ${id} ${ended} while it worked on it. ` +
     'The task may have run; where it may run twice, use .retry(n).'
   )
 }
@@ -57,6 +68,10 @@ export function overloaded(call: Call, why: string): string {
 }
 
 function exitOf({ lastExit }: Place): string {
-  if (!lastExit) return ''
+  if (!lastExit || (lastExit.code === null && lastExit.signal === null)) return ''
   return lastExit.signal === null ? ` (exit code ${lastExit.code})` : ` (signal ${lastExit.signal})`
+}
+
+function quote(name: string): string {
+  return JSON.stringify(name)
 }

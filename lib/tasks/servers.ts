@@ -11,7 +11,7 @@ const FULL = 2 ** 32
 export class Servers {
   readonly #directory: Directory
   readonly #desks: Desks
-  readonly #byTask = new Map<string, Peer[]>()
+  readonly #byTask = new Map<string, Handler[]>()
   /** The tasks that the last ready incarnation of a seat served, for the time until the next one is ready. */
   readonly #known = new Map<Place, ReadonlySet<string>>()
   #turn = 0
@@ -23,15 +23,16 @@ export class Servers {
 
   /** A member serves a task from now on, or with another concurrency. */
   add(peer: Peer, task: string, concurrency: number): void {
-    const { handlers, serving } = this.#desks.of(peer)
+    const desk = this.#desks.of(peer)
+    const { handlers } = desk
     const served = handlers.get(task)
     if (served) {
       served.concurrency = concurrency
       return
     }
-    const handler: Handler = { concurrency, running: 0 }
+    const handler: Handler = { desk, concurrency, running: 0 }
     // What still runs from when it served the task before takes its place here, too.
-    for (const call of serving) {
+    for (const call of this.#desks.servedBy(desk)) {
       if (call.task !== task) continue
       call.handler = handler
       handler.running++
@@ -39,7 +40,7 @@ export class Servers {
     handlers.set(task, handler)
     if (!peer.ready) return
     this.#remember(peer)
-    this.#list(peer, task)
+    this.#list(handler, task)
   }
 
   remove(peer: Peer, task: string): void {
@@ -52,7 +53,7 @@ export class Servers {
   /** The member is ready: it takes its share. */
   open(peer: Peer): void {
     this.#remember(peer)
-    for (const task of this.tasksOf(peer)) this.#list(peer, task)
+    for (const [task, handler] of this.#desks.of(peer).handlers) this.#list(handler, task)
   }
 
   /** The member takes no more tasks. */
@@ -68,9 +69,10 @@ export class Servers {
     return this.#desks.of(peer).handlers.keys()
   }
 
-  hasRoom(peer: Peer, task: string): boolean {
+  /** The member's handler, if it has room for one more. */
+  withRoom(peer: Peer, task: string): Handler | undefined {
     const handler = this.#desks.of(peer).handlers.get(task)
-    return handler !== undefined && handler.running < handler.concurrency
+    return handler && handler.running < handler.concurrency ? handler : undefined
   }
 
   /** Whether the next incarnation of a seat may serve the task: nobody knows it of one that never was ready. */
@@ -100,44 +102,39 @@ export class Servers {
     return false
   }
 
-  /** The member with room that has least outstanding; where several are equal, each in its turn. */
-  choose({ audience, task }: Call): Peer | undefined {
-    if (audience instanceof Place) {
-      return audience.ready && this.hasRoom(audience.peer as Peer, task) ? audience.peer : undefined
-    }
+  /** Of the handlers with room the one whose member has least outstanding; where several are equal, each in its turn. */
+  choose({ audience, task }: Call): Handler | undefined {
+    if (audience instanceof Place) return audience.ready ? this.withRoom(audience.peer as Peer, task) : undefined
     const servers = this.#byTask.get(task)
     if (!servers) return undefined
-    let best: Peer | undefined
+    let best: Handler | undefined
     let least = Number.POSITIVE_INFINITY
     this.#turn++
     for (let i = 0; i < servers.length; i++) {
-      const peer = servers[(this.#turn + i) % servers.length] as Peer
+      const handler = servers[(this.#turn + i) % servers.length] as Handler
+      const { peer, serving } = handler.desk
       if (audience instanceof Role && !audience.places.has(peer.place)) continue
-      const { handlers, serving } = this.#desks.of(peer)
-      const handler = handlers.get(task) as Handler
-      const load = peer.full ? serving.size + FULL : serving.size
+      const load = peer.full ? serving + FULL : serving
       if (handler.running < handler.concurrency && load < least) {
-        best = peer
+        best = handler
         least = load
       }
     }
     return best
   }
 
-  assign(call: Call, server: Peer): void {
-    const desk = this.#desks.of(server)
-    const handler = desk.handlers.get(call.task) as Handler
+  assign(call: Call, handler: Handler): void {
     handler.running++
-    desk.serving.add(call)
-    call.server = server
+    handler.desk.serving++
     call.handler = handler
   }
 
   /** Its handler has ended. */
-  release(call: Call, server: Peer): void {
-    this.#desks.of(server).serving.delete(call)
-    if (call.handler) call.handler.running--
-    call.server = undefined
+  release(call: Call): void {
+    const { handler } = call
+    if (!handler) return
+    handler.running--
+    handler.desk.serving--
     call.handler = undefined
   }
 
@@ -145,14 +142,14 @@ export class Servers {
     this.#known.set(peer.place, new Set(this.tasksOf(peer)))
   }
 
-  #list(peer: Peer, task: string): void {
+  #list(handler: Handler, task: string): void {
     const servers = this.#byTask.get(task)
-    if (!servers) this.#byTask.set(task, [peer])
-    else if (!servers.includes(peer)) servers.push(peer)
+    if (!servers) this.#byTask.set(task, [handler])
+    else if (!servers.includes(handler)) servers.push(handler)
   }
 
   #unlist(peer: Peer, task: string): void {
-    const servers = this.#byTask.get(task)?.filter((server) => server !== peer)
+    const servers = this.#byTask.get(task)?.filter((handler) => handler.desk.peer !== peer)
     if (servers === undefined) return
     if (servers.length === 0) this.#byTask.delete(task)
     else this.#byTask.set(task, servers)

@@ -20,6 +20,32 @@ export interface HubStats {
   readonly links?: readonly LinkStats[]
   /** What the hub knows of HTTP connections. Only in the primary. */
   readonly http?: HttpStats
+  /** What the hub keeps for clients of Socket.IO that are away. Only in the primary, and where recovery was ever on. */
+  readonly recovery?: RecoveryStats
+}
+
+/** What connection state recovery keeps in the hub, and what became of clients that came back. */
+export interface RecoveryStats {
+  /** Packets kept. */
+  readonly packets: number
+  /** Of packets and sessions together. */
+  readonly bytes: number
+  /** Clients whose session is mirrored, those that are away included. */
+  readonly sessions: number
+  /** Clients that are away, and may come back. */
+  readonly away: number
+  /** Clients that came back and were given their session. One whose new connection fails at once may come back again. */
+  readonly recovered: number
+  /** Packets that these had missed. */
+  readonly replayed: number
+  /** Clients that came back and had to connect anew: their session, or what they missed, was not known any more. */
+  readonly refused: number
+  /** Packets forgotten before their time, for `maxBytes` or `maxPackets`. */
+  readonly droppedPackets: number
+  /** Sessions forgotten before their time, for `maxBytes` or `maxSessions`. */
+  readonly droppedSessions: number
+  /** Sessions of clients that stayed away for longer than `maxDisconnectionDuration`. */
+  readonly expiredSessions: number
 }
 
 /** What the hub knows of one member's link. */

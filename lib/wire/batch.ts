@@ -30,7 +30,10 @@ export function fromMessage(message: unknown): Batch | undefined {
   if (!Array.isArray(message) || typeof message[0] !== 'string' || !message[0].startsWith(MARKER)) return undefined
   const attachments = message.slice(1)
   if (!attachments.every((attachment) => attachment instanceof Uint8Array)) {
-    throw new HubError('ERR_HUB_PROTOCOL', 'A batch carried an attachment that is not binary.')
+    throw new HubError(
+      'ERR_HUB_PROTOCOL',
+      'A batch carried an attachment that is not binary. Do all processes run the same version of hubwire?',
+    )
   }
   return { text: message[0], attachments }
 }
@@ -68,7 +71,10 @@ export function readBatch(
 }
 
 export function malformed(at: number): HubError {
-  return new HubError('ERR_HUB_PROTOCOL', `A batch is malformed at position ${at}: its rest was dropped.`)
+  return new HubError(
+    'ERR_HUB_PROTOCOL',
+    `A batch is malformed at position ${at}: its rest was dropped. Do all processes run the same version of hubwire?`,
+  )
 }
 
 /** The batch without its events, and how many there were: what a slow link is relieved of. */

@@ -1,6 +1,7 @@
 import { HubError } from '../errors.js'
 import { canWrite, readClone, writeClone, writeErrors } from './clone.js'
 import { ERROR_LIMITS, type ErrorLimits, isError, markStack } from './errors.js'
+import { MAX_BINARY_LENGTH, MAX_TEXT_LENGTH } from './frame.js'
 import { arePlain, isPlain } from './plain.js'
 import { refusal } from './refusal.js'
 
@@ -31,12 +32,13 @@ const EMPTY: Body = { text: '', bytes: undefined }
  */
 export function encodeValue(value: unknown, what: string, name?: string, root = ''): Body {
   if (value === undefined) return EMPTY
+  let body: Body
   try {
-    if (isPlain(value)) return { text: JSON.stringify(value), bytes: undefined }
-    return { text: '', bytes: writeClone(value) }
+    body = isPlain(value) ? { text: JSON.stringify(value), bytes: undefined } : { text: '', bytes: writeClone(value) }
   } catch (failure) {
     throw refusal(value, describe(what, name), root, failure, canWrite)
   }
+  return checkSize(body, what, name)
 }
 
 /**
@@ -45,12 +47,13 @@ export function encodeValue(value: unknown, what: string, name?: string, root = 
  */
 export function encodeArguments(args: readonly unknown[], what: string, name?: string): Body {
   if (args.length === 0) return EMPTY
+  let body: Body
   try {
-    if (arePlain(args)) return { text: JSON.stringify(args), bytes: undefined }
-    return { text: '', bytes: writeClone(args) }
+    body = arePlain(args) ? { text: JSON.stringify(args), bytes: undefined } : { text: '', bytes: writeClone(args) }
   } catch (failure) {
     throw refusal(args, describe(what, name), 'args', failure, canWrite)
   }
+  return checkSize(body, what, name)
 }
 
 /**
@@ -111,6 +114,21 @@ export function decodeError(text: string, bytes: Uint8Array | undefined, whereab
   const error = decodeValue(text, bytes)
   markStack(error, whereabouts)
   return error
+}
+
+/** What is too long would break at the other end, where nobody could say whose it was. */
+function checkSize(body: Body, what: string, name: string | undefined): Body {
+  const { text, bytes } = body
+  const length = text.length + (bytes?.byteLength ?? 0)
+  if (length <= (bytes ? MAX_BINARY_LENGTH : MAX_TEXT_LENGTH)) return body
+  const measured = bytes
+    ? `${length} bytes, and at most ${MAX_BINARY_LENGTH}`
+    : `${length} characters of JSON, and at most ${MAX_TEXT_LENGTH}`
+  throw new HubError(
+    'ERR_HUB_PAYLOAD',
+    `Cannot send ${describe(what, name)}: it has ${measured} travel at a time. Send it in parts, or write it to a file ` +
+      'and send the path.',
+  )
 }
 
 function describe(what: string, name: string | undefined): string {

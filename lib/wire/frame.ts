@@ -13,6 +13,7 @@
  * Sender           8 incarnation (4)  12 id length (1)  13 id, role
  * Control          8 body: a JSON text
  * Packet           8 call (4)  12 scope (1)  13 namespace length (4)  17 rooms length (4)  21 namespace, rooms, body
+ * recoverable, before the body   hub's sequence (6)  sender's sequence (6)  except length (4)  except
  * Answer           8 call (4)  12 body
  * ```
  *
@@ -52,6 +53,8 @@ export const RAISED = 0x20
 export const ASKING = 0x20
 /** On a Packet: not dropped where a slow link drops events. */
 export const KEPT = 0x40
+/** On a Packet: clients that were away get it when they come back. */
+export const RECOVERABLE = 0x10
 /** On an Answer: the last one of its sender. */
 export const DONE = 0x20
 
@@ -69,6 +72,8 @@ export const MAX_RETRIES = 255
 const MAX_DEADLINE = 2 ** 48 - 1
 /** Beyond it a body does not travel as text: V8's longest string is 2^29 - 24 units, and a batch must stay below it. */
 export const MAX_TEXT_LENGTH = 2 ** 27
+/** The same for binary: a message is read whole at the other end, and V8 reads none of 2^31 bytes or more. */
+export const MAX_BINARY_LENGTH = 2 ** 28
 
 export const HEADER_LENGTH = 8
 const EVENT_NAME = 9
@@ -76,6 +81,8 @@ const REQUEST_NAME = 20
 const CALL_BODY = 12
 /** Where a Packet's namespace begins. */
 export const PACKET_NAMESPACE = 21
+/** What a recoverable Packet has before its body, without the rooms excepted. */
+export const RECOVERABLE_LENGTH = 16
 
 export function uint32(value: number): string {
   return String.fromCharCode(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255)
@@ -86,6 +93,16 @@ export function readUint32(text: string, at: number): number {
     text.charCodeAt(at) * 0x1000000 +
     ((text.charCodeAt(at + 1) << 16) | (text.charCodeAt(at + 2) << 8) | text.charCodeAt(at + 3))
   )
+}
+
+/** Up to 2^48: enough to count for centuries. */
+export function uint48(value: number): string {
+  const high = Math.floor(value / 0x100000000)
+  return String.fromCharCode((high >>> 8) & 255, high & 255) + uint32(value >>> 0)
+}
+
+export function readUint48(text: string, at: number): number {
+  return ((text.charCodeAt(at) << 8) | text.charCodeAt(at + 1)) * 0x100000000 + readUint32(text, at + 2)
 }
 
 function uint24(value: number): string {
@@ -271,7 +288,12 @@ export function isWellFormed(text: string, at: number, length: number): boolean 
       if (length < PACKET_NAMESPACE) return false
       const namespace = readUint32(text, at + 13)
       const rooms = readUint32(text, at + 17)
-      return namespace >= 0 && rooms >= 0 && PACKET_NAMESPACE + namespace + rooms <= length
+      if (namespace < 0 || rooms < 0) return false
+      const head = PACKET_NAMESPACE + namespace + rooms
+      if (!hasFlag(text, at, RECOVERABLE)) return head <= length
+      if (head + RECOVERABLE_LENGTH > length) return false
+      const except = readUint32(text, at + head + RECOVERABLE_LENGTH - 4)
+      return except >= 0 && head + RECOVERABLE_LENGTH + except <= length
     }
     case Kind.Sender:
       return length >= 13 && 13 + text.charCodeAt(at + 12) <= length

@@ -39,6 +39,11 @@ export class HandleLane<P extends Parcel = Parcel> {
     return this.#queue.length
   }
 
+  /** It takes none any more. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
   /** How long the other side has not taken the one that is under way, in milliseconds; 0 when none is. */
   get stuckFor(): number {
     return this.#current ? performance.now() - this.#since : 0

@@ -94,6 +94,11 @@ export class Link {
     }
   }
 
+  /** Sends at once what was written, if the channel takes it: for who is about to keep this process busy. */
+  hurry(): void {
+    if (!this.#broken) this.#flush()
+  }
+
   /** Sends whole frames past all that waits: for what asks whether anybody is there at all. */
   writeAhead(frames: string): void {
     if (!this.#broken) this.#send({ text: MARKER + frames, attachments: NO_ATTACHMENTS })
@@ -244,6 +249,6 @@ function sizeOf(batch: Batch): number {
 }
 
 /** A received attachment is a view on the channel's read buffer, and would keep all of it alive. */
-function owned(attachment: Uint8Array): Uint8Array {
+export function owned(attachment: Uint8Array): Uint8Array {
   return attachment.byteLength === attachment.buffer.byteLength ? attachment : new Uint8Array(attachment)
 }

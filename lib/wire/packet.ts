@@ -1,4 +1,18 @@
-import { Address, DONE, Kind, PACKET_NAMESPACE, readUint32, uint32 } from './frame.js'
+import { flatten } from './batch.js'
+import {
+  Address,
+  DONE,
+  hasFlag,
+  KEPT,
+  Kind,
+  PACKET_NAMESPACE,
+  RECOVERABLE,
+  RECOVERABLE_LENGTH,
+  readUint32,
+  readUint48,
+  uint32,
+  uint48,
+} from './frame.js'
 
 /** Whom a Packet is for, among the members that have its namespace, the sender excepted. */
 export const Scope = {
@@ -8,9 +22,11 @@ export const Scope = {
   Sockets: 2,
   /** Everybody, sockets or none. */
   Servers: 3,
+  /** Nobody: the sender has delivered it, and the hub keeps it for clients that are away. */
+  Nobody: 4,
 } as const
 
-/** Everything before a Packet's body. */
+/** Everything before a Packet's body; `recovery` as `writeRecovery` made it, where `flags` has RECOVERABLE. */
 export function packetHeader(
   flags: number,
   call: number,
@@ -18,8 +34,9 @@ export function packetHeader(
   namespace: string,
   rooms: string,
   bodyLength: number,
+  recovery = '',
 ): string {
-  const length = PACKET_NAMESPACE + namespace.length + rooms.length + bodyLength
+  const length = PACKET_NAMESPACE + namespace.length + rooms.length + recovery.length + bodyLength
   return (
     uint32(length) +
     String.fromCharCode(Kind.Packet | flags, 0, 0, Address.Hub) +
@@ -28,7 +45,8 @@ export function packetHeader(
     uint32(namespace.length) +
     uint32(rooms.length) +
     namespace +
-    rooms
+    rooms +
+    recovery
   )
 }
 
@@ -49,9 +67,13 @@ export function packetNamespace(text: string, at: number): string {
 }
 
 export function packetRooms(text: string, at: number): string[] {
+  const end = packetRecovery(text, at)
+  return readRooms(text, at + PACKET_NAMESPACE + readUint32(text, at + 13), end)
+}
+
+function readRooms(text: string, start: number, end: number): string[] {
   const rooms: string[] = []
-  const end = packetBody(text, at)
-  let position = at + PACKET_NAMESPACE + readUint32(text, at + 13)
+  let position = start
   while (position < end) {
     const start = position + 4
     // Whoever lies about a room's length names another room: nothing beyond the list is read, and nothing twice.
@@ -63,7 +85,47 @@ export function packetRooms(text: string, at: number): string[] {
 
 /** Where a Packet's body begins. */
 export function packetBody(text: string, at: number): number {
+  const end = packetRecovery(text, at)
+  if (!hasFlag(text, at, RECOVERABLE)) return end
+  return end + RECOVERABLE_LENGTH + readUint32(text, end + RECOVERABLE_LENGTH - 4)
+}
+
+/** What a recoverable Packet has before its body: its sender's sequence, and the rooms excepted. The hub adds its own. */
+export function writeRecovery(sequence: number, except: Iterable<string>): string {
+  const rooms = writeRooms(except)
+  return uint48(0) + uint48(sequence) + uint32(rooms.length) + rooms
+}
+
+/** Where that begins. */
+function packetRecovery(text: string, at: number): number {
   return at + PACKET_NAMESPACE + readUint32(text, at + 13) + readUint32(text, at + 17)
+}
+
+/** A recoverable Packet's place in the order of the hub; 0 where the hub has not given it one. */
+export function hubSequence(text: string, at: number): number {
+  return readUint48(text, packetRecovery(text, at))
+}
+
+/** Its place among the Packets of its sender. */
+export function senderSequence(text: string, at: number): number {
+  return readUint48(text, packetRecovery(text, at) + 6)
+}
+
+export function packetExcept(text: string, at: number): string[] {
+  const start = packetRecovery(text, at) + RECOVERABLE_LENGTH
+  return readRooms(text, start, start + readUint32(text, start - 4))
+}
+
+/** A recoverable Packet of a batch with the hub's sequence, in memory of its own. */
+export function sequenced(text: string, at: number, length: number, sequence: number): string {
+  const start = packetRecovery(text, at)
+  return flatten(text.substring(at, start) + uint48(sequence) + text.substring(start + 6, at + length))
+}
+
+/** The same once more, for a client that comes back: `call` is its member's question for the session. */
+export function replayed(frame: string, call: number): string {
+  const kind = String.fromCharCode(frame.charCodeAt(4) | KEPT)
+  return frame.substring(0, 4) + kind + frame.substring(5, 8) + uint32(call) + frame.substring(12)
 }
 
 /** Whether two Packets of one batch are for the same rooms of the same namespace. */

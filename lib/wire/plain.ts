@@ -18,12 +18,29 @@ let far: Set<object> | undefined
 
 /**
  * Whether JSON carries the value exactly as the structured clone would: no `undefined`, `-0`, `NaN`, holes, `toJSON`,
- * other prototypes, repeated references, and so on. Refusing needlessly is allowed, accepting wrongly is not. Getters
+ * other prototypes, repeated references, and so on. Refusing needlessly is allowed, accepting wrongly is not, but for what
+ * somebody has given both the plain prototype and fields: a Map so disguised travels as its fields. Getters
  * are called, and called again by whoever then writes the value.
  */
 export function isPlain(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return isPlainPrimitive(value)
-  return check(value, isRootPlain)
+  return isFlat(value) || check(value, isRootPlain)
+}
+
+/** The usual message: there are no objects in it that would have to be remembered, to find them when they come again. */
+function isFlat(value: object): boolean {
+  try {
+    if (Array.isArray(value) || !hasPlainShape(value)) return false
+    let empty = true
+    for (const key in value) {
+      if (!isPlainPrimitive((value as Record<string, unknown>)[key])) return false
+      empty = false
+    }
+    return !empty
+  } catch {
+    // A getter threw: the slow path finds out where, and says so.
+    return false
+  }
 }
 
 /** Whether each of a function's arguments is plain, and none is repeated: the list itself is known to be a plain array. */
@@ -114,7 +131,9 @@ function arePlainFields(value: Record<string, unknown>, depth: number): boolean 
 
 function hasPlainShape(value: object): boolean {
   const prototype = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && (prototype !== null || types.isModuleNamespaceObject(value))) return false
+  if (prototype !== Object.prototype && (prototype !== null || types.isModuleNamespaceObject(value) || isRaw(value))) {
+    return false
+  }
   return (
     !types.isProxy(value) &&
     typeof (value as { toJSON?: unknown }).toJSON !== 'function' &&
@@ -122,6 +141,12 @@ function hasPlainShape(value: object): boolean {
     Object.prototype.toString.call(value) === '[object Object]' &&
     !ArrayBuffer.isView(value)
   )
+}
+
+/** What `JSON.rawJSON` makes, where there is such a thing: JSON writes it as anything at all. */
+function isRaw(value: object): boolean {
+  const { isRawJSON } = JSON as { isRawJSON?: (value: unknown) => boolean }
+  return isRawJSON?.(value) ?? false
 }
 
 /** Something with inner state that was given a plain prototype; it looks like `{}`, so only empty objects pay for this. */

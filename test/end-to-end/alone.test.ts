@@ -126,6 +126,23 @@ test(
   }),
 )
 
+test(
+  'asking oneself again and again leaves the event loop its turns',
+  alone(async (hub) => {
+    hub.handle('more', (n: number) => n + 1)
+    let turns = 0
+    let asking = true
+    const count = () => {
+      turns++
+      if (asking) setImmediate(count)
+    }
+    setImmediate(count)
+    for (let n = 0; n < 50; n++) await hub.to('primary').request('more', n)
+    asking = false
+    assert.ok(turns > 50, `${turns} turns`)
+  }),
+)
+
 test('ready: manual holds what is sent to the primary', async () => {
   await withHub({ ready: 'manual' }, async (hub) => {
     const seen: number[] = []

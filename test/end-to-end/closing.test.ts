@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { startHub } from 'hubwire'
 import { test } from 'uvu'
+import { PATIENCE } from '../conditions.js'
 import { until, withHub, worker } from './support.js'
 
 const exec = worker('closing')
@@ -29,6 +30,22 @@ test('what was sent before hub.close() arrives: at the workers, and at the prima
   )
   assert.deepEqual(codes.sort(), [41, 42])
   assert.deepEqual(heard, Array(10).fill(4))
+})
+
+test('large answers that are still on their way when their worker is stopped arrive', async () => {
+  const hub = await startHub({
+    signals: false,
+    timeout: PATIENCE,
+    gracePeriod: PATIENCE,
+    workers: [{ id: 'ann', exec }],
+  })
+  const answers = Array.from({ length: 8 }, () => hub.to('ann').request('large', 8_000_000) as Promise<string>)
+  const settled = Promise.allSettled(answers)
+  await hub.close()
+  assert.deepEqual(
+    (await settled).map((result) => (result.status === 'fulfilled' ? result.value.length : result.reason)),
+    Array(8).fill(8_000_000),
+  )
 })
 
 test(

@@ -2,33 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { type HubOptions, type PrimaryHub, startHub } from 'hubwire'
+import { until } from '../conditions.js'
 
-/** Waits for a condition, never for time. */
-export async function until(condition: () => unknown, what: string, limit = 20_000): Promise<void> {
-  const end = Date.now() + limit
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`never happened: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
-
-export function alive(pid: number | undefined): boolean {
-  try {
-    return pid !== undefined && process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
-
-/** What a promise is rejected with, or a function throws. */
-export async function failure(attempt: Promise<unknown> | (() => unknown)): Promise<Error & { code?: string }> {
-  try {
-    await (typeof attempt === 'function' ? attempt() : attempt)
-  } catch (error) {
-    return error as Error
-  }
-  throw new Error('expected a failure')
-}
+export { alive, failure, until } from '../conditions.js'
 
 /** Runs a test on a hub, and closes it whatever happens. */
 export async function withHub(options: HubOptions, run: (hub: PrimaryHub) => Promise<void>): Promise<void> {

@@ -135,7 +135,7 @@ test('stderr passes through, and its tail is in error messages unless it is inhe
       // As it was written, and then in what startHub was rejected with.
       assert.is(primary.stderr.indexOf('one line\nno database\n'), 0)
       assert.is(primary.stderr.split('no database').length - 1, stderr === 'tail' ? 2 : 1)
-      assert.match(primary.stderr, /'bad'.*code 7/)
+      assert.match(primary.stderr, /"bad".*code 7/)
     })
   }
 })

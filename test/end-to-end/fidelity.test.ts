@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Hub } from 'hubwire'
 import { test } from 'uvu'
-import { rejection, withHub, worker } from './support.js'
+import { rejection, until, withHub, worker } from './support.js'
 import { VALUES } from './values.js'
 import { AROUND, HARD_NAMES, LARGE_BINARY, LARGE_TEXT, takePart } from './workers/fidelity.js'
 
@@ -49,10 +49,10 @@ test(
     for (const [from, to] of PAIRS) {
       await hub.to(from).request('send around', to)
       const arrived: unknown[] = []
-      await untilAsync(async () => {
+      await until(async () => {
         arrived.push(...((await hub.to(to).request('around')) as unknown[]))
         return arrived.length >= expected.length
-      })
+      }, 'all has arrived')
       assert.deepEqual(arrived, expected, `from ${from} to ${to}`)
     }
   }),
@@ -198,10 +198,5 @@ test(
     assert.equal(hub.stats().runningTasks, 0)
   }),
 )
-
-async function untilAsync(condition: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 60_000
-  while (!(await condition())) if (Date.now() > end) throw new Error('It never happened')
-}
 
 test.run()

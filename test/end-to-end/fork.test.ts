@@ -19,7 +19,7 @@ test('a fork that fails says why, and has left nothing behind when it rejects', 
   try {
     const error = await failure(hub.fork({ id: 'crash', exec }))
     assert.is(error.code, 'ERR_HUB_MEMBER_EXITED')
-    assert.match(error.message, /'crash'.* exited with code 7 .*no database/s)
+    assert.match(error.message, /Worker "crash".* exited with code 7 .*no database/s)
     assert.equal(
       hub.members.map(({ id }) => id),
       ['primary'],

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { type HubOptions, type PrimaryHub, startHub, type WorkerSpec } from 'hubwire'
+import { until } from '../conditions.js'
 import { carryOut, type Order, type Outcome, serve } from './workers/library.js'
+
+export { failure as rejection, until } from '../conditions.js'
 
 const SERVER = new URL('./workers/server.js', import.meta.url)
 
@@ -58,24 +61,6 @@ export const link = (hub: PrimaryHub, id: string) => {
 export function have(hub: PrimaryHub, caller: string, order: Order): Promise<Outcome> {
   if (caller === 'primary') return carryOut(hub, order)
   return hub.to(caller).timeout(Number.POSITIVE_INFINITY).request('call', order)
-}
-
-export async function until(condition: () => boolean, what: string, limit = 20_000): Promise<void> {
-  const end = Date.now() + limit
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`never happened: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: whatever was thrown
-export async function rejection(promise: Promise<unknown>): Promise<any> {
-  try {
-    await promise
-  } catch (error) {
-    return error
-  }
-  throw new Error('expected a rejection')
 }
 
 /** A promise that was not settled when everything that is under way had its turn. */

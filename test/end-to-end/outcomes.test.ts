@@ -172,6 +172,8 @@ test('to a seat that was stopped or given up: member exited, at once', () =>
         server('caller'),
         server('stopped', ['echo']),
         server('ended', ['echo', 'exit'], { restart: 'never' }),
+        server('done', ['exit'], { restart: 'on-failure' }),
+        server('killed', ['kill'], { restart: 'never' }),
         server('given-up', ['echo', 'exit'], { intensity: { restarts: 0, period: 1000 } }),
       ],
     },
@@ -179,6 +181,14 @@ test('to a seat that was stopped or given up: member exited, at once', () =>
       hub.lifecycle.on('give-up', () => {})
       await hub.stop('stopped')
       await crash(hub, 'ended', 'stopped')
+      for (const [id, task] of [
+        ['done', 'exit'],
+        ['killed', 'kill'],
+      ] as const) {
+        const error = await rejection(hub.to(id).request(task, 0))
+        assert.equal(error.code, 'ERR_HUB_MEMBER_EXITED')
+        await until(() => state(hub, id) === 'stopped', `${id} is down`)
+      }
       await crash(hub, 'given-up', 'given-up')
       for (const caller of CALLERS) {
         const refused = async (id: string, message: RegExp) =>
@@ -188,7 +198,20 @@ test('to a seat that was stopped or given up: member exited, at once', () =>
             message,
           )
         await refused('stopped', /^Request "echo" to "stopped": "stopped" was stopped\. .*hub\.restart\("stopped"\)/)
-        await refused('ended', /"ended" was stopped/)
+        // Nobody stopped these: they are down because their options say so.
+        const ended = (id: string, how: string) =>
+          new RegExp(
+            `^Request "echo" to "${id}": "${id}" exited \\(${how}\\), and its restart option wants no other process\\. ` +
+              `Start it again with hub\\.restart\\("${id}"\\)\\.$`,
+          )
+        await refused('ended', ended('ended', 'exit code 3'))
+        await refused('done', ended('done', 'exit code 0'))
+        await refused('killed', ended('killed', 'signal SIGKILL'))
+        expectRefusal(
+          await have(hub, caller, { verb: 'delegate', task: 'kill' }),
+          'ERR_HUB_NO_HANDLER',
+          /nobody serves this task now\. "killed" did, and exited \(signal SIGKILL\): hub\.restart\("killed"\)\.$/,
+        )
         await refused('given-up', /"given-up" failed too often and was given up\. .*hub\.restart\("given-up"\)/)
         expectRefusal(
           await have(hub, caller, { verb: 'delegate', task: 'echo' }),
@@ -198,6 +221,9 @@ test('to a seat that was stopped or given up: member exited, at once', () =>
       }
       await hub.restart('given-up')
       assert.equal(await hub.to('given-up').request('echo', 1), 1, 'and it can come back')
+      await hub.restart('ended')
+      await hub.stop('ended')
+      assert.match((await rejection(hub.to('ended').request('echo'))).message, /"ended" was stopped\. /)
     },
   ))
 

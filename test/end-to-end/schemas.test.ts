@@ -238,7 +238,7 @@ test('a receiver warns of refused events once for each name, and names the sende
     assert.equal(heard, [{ id: 1, customer: 'ann!' }])
     assert.is(hub.stats().refusedPayloads, 2)
     assert.is(warnings.length, 1)
-    assert.match(warnings[0]?.message ?? '', /^Hubwire dropped event "ordered" from "plain": The schema .* args\[0\]: /)
+    assert.match(warnings[0]?.message ?? '', /^Event "ordered" from "plain" was dropped: The schema .* args\[0\]: /)
   } finally {
     process.off('warning', note)
     await hub.close()

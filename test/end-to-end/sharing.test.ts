@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { setupPrimary } from '@socket.io/cluster-adapter'
 import { setupMaster } from '@socket.io/sticky'
 import { isHubMessage } from 'hubwire'
+import { AggregatorRegistry } from 'prom-client'
 import { io as connect } from 'socket.io-client'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -148,6 +149,11 @@ test('@socket.io/cluster-adapter and @socket.io/sticky work on the hub’s worke
         )
       }
       for (const client of clients) client.close()
+      // What a client says at its end, sticky gives away as a connection: one to a worker that has ended is never closed.
+      await until(
+        async () => (await hub.to('web-1').request('sockets')) === 0,
+        'the workers know that the clients left',
+      )
     })
   } finally {
     for (const client of clients) client.close()
@@ -158,5 +164,57 @@ test('@socket.io/cluster-adapter and @socket.io/sticky work on the hub’s worke
     }
   }
 })
+
+test('prom-client collects the metrics of the hub’s workers', async () => {
+  const before = cluster.listeners('message')
+  const registry = new AggregatorRegistry()
+  try {
+    await withHub({ workers: [{ role: 'web', count: 2, exec: exec('metrics') }] }, async (hub) => {
+      const EVENTS = 300
+      const scrapes: Promise<string>[] = []
+      // It asks each worker with an object of its own, and gets one back, in the midst of the hub's batches.
+      for (let n = 0; n < EVENTS; n++) {
+        hub.to({ role: 'web' }).emit('news', n)
+        if (n % 30 !== 0) continue
+        scrapes.push(registry.clusterMetrics())
+        await Promise.all(['web-1', 'web-2'].map((id) => hub.to(id).request('measure', new Uint8Array(n))))
+      }
+      const counts = (await Promise.all(scrapes)).map((text) => sample(text, 'heard_total'))
+      assert.is(counts.length, 10)
+      assert.equal(
+        counts,
+        counts.toSorted((a, b) => a - b),
+        'it never counts backwards',
+      )
+      // Its own messages do not wait behind the hub's: all events have been heard when a request after them is answered.
+      await Promise.all(['web-1', 'web-2'].map((id) => hub.to(id).request('measure', new Uint8Array(5))))
+      const text = await registry.clusterMetrics()
+      assert.is(sample(text, 'heard_total'), EVENTS * 2)
+      assert.is(sample(text, 'task_bytes_count'), 22)
+      assert.is(sample(text, 'task_bytes_bucket{le="100"}'), 10)
+      assert.is(sample(text, 'task_bytes_sum'), 2 * (5 + 0 + 30 + 60 + 90 + 120 + 150 + 180 + 210 + 240 + 270))
+      for (const id of ['web-1', 'web-2']) assert.is(sample(text, `members{id="${id}"}`), 3)
+
+      // The process that follows in a seat takes part; the one before it is not waited for.
+      await hub.restart('web-1')
+      assert.is(sample(await registry.clusterMetrics(), 'heard_total'), EVENTS)
+      assert.equal(
+        hub.stats().links?.map((link) => link.protocolErrors),
+        [0, 0, 0],
+      )
+    })
+  } finally {
+    for (const listener of cluster.listeners('message')) {
+      if (!before.includes(listener)) cluster.removeListener('message', listener as () => void)
+    }
+  }
+})
+
+/** The value of one line in what Prometheus reads. */
+function sample(text: string, name: string): number {
+  const line = text.split('\n').find((one) => one.startsWith(`${name} `))
+  if (line === undefined) throw new Error(`no ${name} in:\n${text}`)
+  return Number(line.slice(name.length + 1))
+}
 
 test.run()

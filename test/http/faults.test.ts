@@ -22,6 +22,29 @@ site('a worker that dies costs only its own connections', { count: 2 }, async ({
   for (const client of clients) client.destroy()
 })
 
+site('a worker that dies before it answers costs only its own connections', { count: 2 }, async ({ port, hub }) => {
+  const clients = Array.from({ length: 6 }, () => new Client(port))
+  const ids = await Promise.all(clients.map((client) => client.who()))
+  const [asking, ...others] = clients as [Client, ...Client[]]
+  const victim = ids[0]
+  const from = asking.received.length
+  await asking.write('GET /exit HTTP/1.1\r\nHost: x\r\n\r\n')
+  // Meanwhile others come, of whom some may be on their way to it.
+  const late = Array.from({ length: 6 }, () => new Client(port))
+  await Promise.all(late.map((client) => client.write('GET /who HTTP/1.1\r\nHost: x\r\n\r\n')))
+  for (const [n, client] of others.entries()) {
+    if (ids[n + 1] === victim) await client.until(() => client.closed || client.ended, 'it stays open')
+    else assert.is(await client.who(), ids[n + 1])
+  }
+  await asking.until(() => asking.closed || asking.ended, 'it stays open')
+  assert.is(asking.received.length, from, 'nobody answered in its place')
+  // It may have taken some of them before it ended, and these are lost with it; all others are answered.
+  const over = (client: Client) => client.received.includes('web-') || client.closed || client.ended
+  await Promise.all(late.map((client) => client.until(() => over(client), 'it is forgotten')))
+  await until(() => hub.members.every(({ state }) => state === 'ready'), 'it comes back')
+  for (const client of [...clients, ...late]) client.destroy()
+})
+
 site(
   'while workers die one after the other, every connection is answered or closed',
   { count: 3 },
@@ -97,6 +120,25 @@ site(
     process.kill(pid, 'SIGKILL')
     for (const answer of asked) assert.match(await answer, /^web-/)
     for (const client of clients) client.destroy()
+  },
+)
+
+site(
+  'when the hub closes, what was in the hands of a worker that was killed is answered, too',
+  { count: 1, waitTimeout: Number.POSITIVE_INFINITY },
+  async ({ port, hub }) => {
+    const pid = hub.members.find(({ id }) => id === 'web-1')?.pid as number
+    process.kill(pid, 'SIGSTOP')
+    const clients = Array.from({ length: 3 }, () => new Client(port))
+    for (const client of clients) await client.write('GET /who HTTP/1.1\r\nHost: x\r\n\r\n')
+    await until(() => hub.stats().http?.workers[0]?.connections === 3, 'they are on their way')
+    process.kill(pid, 'SIGKILL')
+    await hub.close()
+    for (const client of clients) {
+      await client.until(() => client.ended, 'it is left open')
+      assert.match(client.received, /^HTTP\/1.1 503 /)
+      client.destroy()
+    }
   },
 )
 

@@ -92,8 +92,8 @@ export class Client {
   closed = false
   ended = false
 
-  constructor(port: number, host = '127.0.0.1') {
-    this.socket = net.connect({ port, host, allowHalfOpen: true, noDelay: true })
+  constructor(port: number, host = '127.0.0.1', localAddress?: string) {
+    this.socket = net.connect({ port, host, allowHalfOpen: true, noDelay: true, ...(localAddress && { localAddress }) })
     this.socket.on('data', (chunk) => {
       this.received += chunk.toString('latin1')
     })

@@ -94,6 +94,26 @@ test('connections that wait too long, or are too many, are answered 503', () =>
     assert.is(posted.status, 503)
   }))
 
+test('connections that wait for a server that nobody has are told of, once', async () => {
+  const warnings: string[] = []
+  const listen = (warning: Error) => warnings.push(warning.message)
+  process.on('warning', listen)
+  try {
+    await withSite([], { role: 'wbe' }, async ({ port, hub }) => {
+      const clients = [new Client(port), new Client(port)]
+      for (const client of clients) await client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      await until(() => hub.stats().http?.waiting === 2, 'they wait')
+      await until(() => warnings.length > 0, 'somebody is told')
+      for (const client of clients) client.destroy()
+    })
+    assert.equal(warnings, [
+      'hub.listen(): connections wait, and no member of role "wbe" serves HTTP. Call hub.serve(server) in its workers.',
+    ])
+  } finally {
+    process.off('warning', listen)
+  }
+})
+
 test('only workers of the role, and only those that serve, get connections', () =>
   withSite(
     [
@@ -124,13 +144,13 @@ test('what cannot work is refused in words', async () => {
     throw new Error(`${JSON.stringify(options)} was not refused`)
   }
   try {
-    await refused({ port: 0, stickiness: 'ip' }, /unknown option 'stickiness'/)
+    await refused({ port: 0, stickiness: 'ip' }, /unknown option "stickiness"/)
     await refused({}, /port must be/)
     await refused({ port: 70_000 }, /port must be/)
     await refused({ port: '80' }, /port must be/)
     await refused({ port: 0, sticky: 'sid' }, /sticky must be 'socket.io'/)
     await refused({ port: 0, sticky: { cookie: 'a', header: 'b' } }, /sticky must be/)
-    await refused({ port: 0, sticky: { cookies: 'a' } }, /unknown option 'cookies'/)
+    await refused({ port: 0, sticky: { cookies: 'a' } }, /unknown option "cookies"/)
     await refused({ port: 0, sticky: { header: 'a b' } }, /sticky must be/)
     await refused({ port: 0, path: 'socket.io' }, /path must be/)
     await refused({ port: 0, headTimeout: 0 }, /headTimeout/)

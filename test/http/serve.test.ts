@@ -62,13 +62,68 @@ site('a worker that stops lets its requests end', { count: 2 }, async ({ port, h
   agent.destroy()
 })
 
-site('maxConnections of the server', { count: 1 }, async ({ port, hub }) => {
+site('getConnections of the server', { count: 1 }, async ({ port, hub }) => {
   const clients = Array.from({ length: 3 }, () => new Client(port))
   await Promise.all(clients.map((client) => client.who()))
   assert.is(await hub.to('web-1').request('open'), 3)
   for (const client of clients) client.destroy()
   await until(() => hub.stats().http?.workers[0]?.connections === 0, 'they are gone')
   assert.is(await hub.to('web-1').request('open'), 0)
+})
+
+site('maxConnections of the server', { count: 1, env: { MAX_CONNECTIONS: '2' } }, async ({ port, hub }) => {
+  const [first, second] = [new Client(port), new Client(port)]
+  assert.equal([await first.who(), await second.who()], ['web-1', 'web-1'])
+  const third = new Client(port)
+  await third.write('GET /who HTTP/1.1\r\nHost: x\r\n\r\n')
+  await third.until(() => third.closed || third.ended, 'it is not closed')
+  assert.is(third.received, '')
+  assert.is(await hub.to('web-1').request('open'), 2)
+  // One that was dropped is not counted as open, and the others go on.
+  await until(() => hub.stats().http?.workers[0]?.connections === 2, 'the hub counts two')
+  assert.is(await first.who(), 'web-1')
+  // Where there is room again, the next one is served.
+  second.destroy()
+  await until(() => hub.stats().http?.workers[0]?.connections === 1, 'the hub counts one')
+  const fourth = new Client(port)
+  assert.is(await fourth.who(), 'web-1')
+  for (const client of [first, third, fourth]) client.destroy()
+})
+
+site('remoteAddress, remotePort and remoteFamily are those of the client', { count: 2 }, async ({ port }) => {
+  for (const localAddress of ['127.0.0.1', '127.0.0.7']) {
+    const client = new Client(port, '127.0.0.1', localAddress)
+    await client.write('GET /remote HTTP/1.1\r\nHost: x\r\n\r\n')
+    await client.got(/\r\n\r\n\{.+\}/)
+    const { id: _, ...remote } = JSON.parse(client.received.split('\r\n\r\n')[1] as string)
+    const { localPort } = client.socket
+    assert.equal(remote, { remoteAddress: localAddress, remotePort: localPort, remoteFamily: 'IPv4' })
+    client.destroy()
+  }
+})
+
+site('Expect: 100-continue', { count: 1 }, async ({ port }) => {
+  const client = new Client(port)
+  await client.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n')
+  await client.got(/^HTTP\/1.1 100 Continue\r\n\r\n$/)
+  await client.write('hello')
+  await client.got(/HTTP\/1.1 200 OK\r\n.*POST \/body 5 aaf4c61d/s)
+  // What the server does not know it refuses.
+  await client.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: wonders\r\n\r\n')
+  await client.got(/HTTP\/1.1 417 Expectation Failed\r\n/)
+  client.destroy()
+})
+
+site('a server that closes lets requests under way end', { count: 1 }, async ({ port, hub }) => {
+  const client = new Client(port)
+  // Behind the answer to the first, the second is under way.
+  await client.write(['who', 'slow?1000'].map((path) => `GET /${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''))
+  await client.got(/web-1$/)
+  const closed = hub.to('web-1').request('act', 'close')
+  await client.until(() => client.received.endsWith('web-1') && /200 OK.*200 OK/s.test(client.received), 'no answer')
+  assert.is(await closed, 'false')
+  await client.until(() => client.ended || client.closed, 'it stays open')
+  client.destroy()
 })
 
 test('the primary alone serves', async () => {

@@ -30,10 +30,10 @@ test.after(() => fs.rm(folder, { recursive: true, force: true }))
 test('the package holds what users need, and nothing else', async () => {
   const strangers = files.filter(
     (file) =>
-      !/^dist\/.+\.(js|js\.map|d\.ts)$/.test(file) && !['LICENSE', 'package.json'].includes(file) && !DOCS.has(file),
+      !/^dist\/.+\.(js|js\.map|d\.ts)$/.test(file) && !/^docs\/[\w.]+\.md$/.test(file) && !OTHERS.includes(file),
   )
   assert.equal(strangers, [], 'strangers')
-  for (const file of ['LICENSE', 'package.json', ...DOCS, 'dist/index.js', 'dist/index.d.ts']) {
+  for (const file of [...OTHERS, 'dist/index.js', 'dist/index.d.ts']) {
     assert.ok(files.includes(file), `${file} is missing`)
   }
   assert.equal(
@@ -43,7 +43,22 @@ test('the package holds what users need, and nothing else', async () => {
   )
 })
 
-const DOCS = new Set(['README.md', 'CHANGELOG.md'])
+const OTHERS = ['LICENSE', 'package.json', 'README.md', 'CHANGELOG.md']
+
+test('the documents that the package’s documents name are in it, too', async () => {
+  const links: string[] = []
+  for (const file of files.filter((one) => one.endsWith('.md'))) {
+    const text = await fs.readFile(path.join(top, file), 'utf8')
+    for (const [, link = ''] of text.matchAll(/\]\(([^)#]+)[^)]*\)/g)) {
+      if (!/^\w+:/.test(link)) links.push(path.posix.join(path.posix.dirname(file), link))
+    }
+  }
+  assert.ok(links.includes('docs/semantics.md'))
+  // What only who works on Hubwire needs stays in the repository, and so do the pictures.
+  const absent = /^(CONTRIBUTING\.md$|examples\/|docs\/images\/)/
+  const missing = links.filter((link) => !files.includes(link) && !absent.test(link))
+  assert.equal(missing, [])
+})
 
 test('every module in the package has a source: nothing stale is shipped', async () => {
   const stale: string[] = []
@@ -55,26 +70,92 @@ test('every module in the package has a source: nothing stale is shipped', async
   assert.equal(stale, [])
 })
 
-// A hub alone: it serves a task, asks itself, and ends by itself once it is closed.
-const body = `
-  const hub = await startHub({ workers: [] })
-  hub.handle('double', (n) => n * 2)
-  console.log(await hub.to('primary').request('double', 21), await hub.delegate('double', 2))
-  await hub.close()
-`
-
+// Written into the folder of a user who has installed the package.
 const scripts = {
-  'entry.mjs': `import { startHub, joinHub, HubError } from 'hubwire'
-if (typeof joinHub !== 'function' || typeof HubError !== 'function') throw new Error('an export is missing')
-${body}`,
-  'entry.cjs': `const { startHub, joinHub, HubError } = require('hubwire')
-if (typeof joinHub !== 'function' || typeof HubError !== 'function') throw new Error('an export is missing')
-async function main() {${body}}
-main()`,
+  // A hub alone: it serves a task, asks itself, and ends by itself once it is closed.
+  'alone.mjs': `import { startHub } from 'hubwire'
+const hub = await startHub()
+hub.handle('double', (n) => n * 2)
+console.log(await hub.to('primary').request('double', 21), await hub.delegate('double', 2))
+await hub.close()
+`,
+  // With a worker: a request there, and an event back.
+  'primary.mjs': `import { once } from 'node:events'
+import { HubError, startHub } from 'hubwire'
+const hub = await startHub({ workers: [{ id: 'a', exec: new URL('./worker.mjs', import.meta.url) }] })
+const heard = once(hub, 'doubled')
+console.log(await hub.to('a').request('double', 21), await heard)
+console.log(await hub.to('a').request('triple').catch((error) => error instanceof HubError && error.code))
+await hub.close()
+`,
+  'worker.mjs': `import { joinHub } from 'hubwire'
+const hub = await joinHub()
+hub.handle('double', (n, { from }) => {
+  hub.to(from.id).emit('doubled', n)
+  return n * 2
+})
+`,
+  'primary.cjs': `const { once } = require('node:events')
+const path = require('node:path')
+const { HubError, startHub } = require('hubwire')
+async function main() {
+  const hub = await startHub({ workers: [{ id: 'a', exec: path.join(__dirname, 'worker.cjs') }] })
+  const heard = once(hub, 'doubled')
+  console.log(await hub.to('a').request('double', 21), await heard)
+  console.log(await hub.to('a').request('triple').catch((error) => error instanceof HubError && error.code))
+  await hub.close()
+}
+main()
+`,
+  'worker.cjs': `const { joinHub } = require('hubwire')
+async function main() {
+  const hub = await joinHub()
+  hub.handle('double', (n, { from }) => {
+    hub.to(from.id).emit('doubled', n)
+    return n * 2
+  })
+}
+main()
+`,
 }
 
-test('installed into an empty folder it works from ESM and from CommonJS, without a flag or a warning', async () => {
-  const user = path.join(folder, 'user')
+const runs: [entry: string, prints: string][] = [
+  ['alone.mjs', '42 4\n'],
+  ['primary.mjs', '42 [ 21 ]\nERR_HUB_NO_HANDLER\n'],
+  ['primary.cjs', '42 [ 21 ]\nERR_HUB_NO_HANDLER\n'],
+]
+
+// Types that were not found would be any, and then nothing would be wrong here.
+const typed = `import { HubError, joinHub, startHub, type PrimaryHub, type WorkerHub } from 'hubwire'
+interface App {
+  events: { news: (id: number) => void }
+  tasks: { double: (n: number) => number }
+}
+export async function primary(): Promise<number> {
+  const hub: PrimaryHub<App> = await startHub<App>({ workers: [{ role: 'web', count: 2 }] })
+  hub.emit('news', 1)
+  // @ts-expect-error no string
+  hub.emit('news', 'one')
+  // @ts-expect-error no such option
+  await startHub<App>({ wrokers: [] })
+  const doubled = await hub.timeout(5).delegate('double', 2)
+  // @ts-expect-error a number
+  const text: string = doubled
+  return text.length + doubled
+}
+export async function worker(): Promise<void> {
+  const hub: WorkerHub<App> = await joinHub<App>()
+  hub.handle('double', (n, { signal, from }) => (signal.aborted || from.id === 'a' ? 0 : n * 2))
+  // @ts-expect-error not what the task answers
+  hub.handle('double', () => 'two')
+}
+export const isHubError = (error: unknown): error is HubError => error instanceof HubError
+`
+
+let user: string
+
+test('it installs into an empty folder, and brings no other package', async () => {
+  user = path.join(folder, 'user')
   await fs.mkdir(user)
   await fs.writeFile(path.join(user, 'package.json'), '{ "private": true }')
   const install = ['install', '--offline', '--no-audit', '--no-fund', tarball]
@@ -83,16 +164,46 @@ test('installed into an empty folder it works from ESM and from CommonJS, withou
   assert.equal(
     installed.filter((name) => !name.startsWith('.')),
     ['hubwire'],
-    'it brings no other package',
   )
+})
 
+test('installed it works from ESM and from CommonJS, with workers, without a flag or a warning', async () => {
+  for (const [file, source] of Object.entries(scripts)) await fs.writeFile(path.join(user, file), source)
   // Flags of this run are not the user's.
   const { NODE_OPTIONS, ...env } = process.env
-  for (const [file, source] of Object.entries(scripts)) {
-    await fs.writeFile(path.join(user, file), source)
-    const { stdout, stderr } = await run(process.execPath, [file], { cwd: user, env, timeout: 20_000 })
-    assert.is(stdout, '42 4\n', file)
-    assert.is(stderr, '', file)
+  for (const [entry, prints] of runs) {
+    const { stdout, stderr } = await run(process.execPath, [entry], { cwd: user, env, timeout: 20_000 })
+    assert.is(stdout, prints, entry)
+    assert.is(stderr, '', entry)
+  }
+})
+
+test('installed its types are found, and right, with every module resolution of Node.js', async () => {
+  // From CommonJS only nodenext knows that an ES module may be required.
+  const projects = [
+    { module: 'node16', files: ['app.mts'] },
+    { module: 'nodenext', files: ['app.mts', 'app.cts'] },
+  ]
+  for (const file of ['app.mts', 'app.cts']) await fs.writeFile(path.join(user, file), typed)
+  const tsc = path.join(top, 'node_modules/typescript/bin/tsc')
+  for (const { module, files } of projects) {
+    const config = path.join(user, `tsconfig.${module}.json`)
+    const compilerOptions = {
+      noEmit: true,
+      strict: true,
+      target: 'es2022',
+      module,
+      moduleResolution: module,
+      // A user would have installed it, too. That of the repository is as good.
+      types: ['node'],
+      typeRoots: [path.join(top, 'node_modules/@types')],
+    }
+    await fs.writeFile(config, JSON.stringify({ compilerOptions, files }))
+    // What tsc finds stands in its stdout.
+    const { stdout } = await run(process.execPath, [tsc, '-p', config], { cwd: user, timeout: 60_000 }).catch(
+      (error: { stdout: string }) => error,
+    )
+    assert.is(stdout, '', module)
   }
 })
 

@@ -4,7 +4,16 @@ import { test } from 'uvu'
 import { Directory } from '#lib/relay/directory.js'
 import type { Outlet, Peer } from '#lib/relay/peer.js'
 import { NOWHERE, Switchboard } from '#lib/relay/switchboard.js'
-import { Address, ATTACHED, callFrame, controlFrame, Kind, readAddress, senderFrame } from '#lib/wire/frame.js'
+import {
+  Address,
+  ATTACHED,
+  callFrame,
+  controlFrame,
+  Kind,
+  readAddress,
+  readKind,
+  senderFrame,
+} from '#lib/wire/frame.js'
 import { FakeTransport, framesOf, units } from '../wire/fake-transport.js'
 import { eventFrame, requestFrame } from '../wire/frames.js'
 import { FakeHub, OPTIONS, Outgoing } from './fakes.js'
@@ -232,6 +241,19 @@ test('only whoever was asked can answer, once', async () => {
       ['stranger', 1],
     ],
   )
+})
+
+test('a sign of life is asked for past all that waits for a member', async () => {
+  const hub = new FakeHub()
+  const sender = hub.member('sender')
+  const busy = hub.member('busy', ['load'])
+  await hub.arrived(busy)
+  const load = new Outgoing().event(busy.place.address, 'load', 'x'.repeat(70_000))
+  // The first two are on their way, the others wait for them.
+  for (let i = 0; i < 5; i++) hub.send(sender, load)
+  hub.exchange.ping(busy)
+  const kinds = (await hub.arrived(busy)).map(({ text }) => readKind(text, 0))
+  assert.deepEqual(kinds.slice(0, 3), [Kind.Event, Kind.Event, Kind.Control])
 })
 
 test.run()

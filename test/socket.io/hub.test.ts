@@ -216,6 +216,81 @@ test('misuse is refused', () => {
   misuse(() => attachSocketIo({} as Server, hub), /Server of socket.io/)
 })
 
+test('a second server of a process is refused in words, also on another path, until the first is closed', async () => {
+  const worker = await Servers.start(hub, 'hubwire', 1, {}, 'second')
+  const refusals = await worker.run(0, ({ io, attach, state }) => {
+    state.other = new (io.constructor as typeof Server)({ path: '/other/' })
+    return [state.other, io].map((server) => {
+      try {
+        attach(server)
+        return 'attached'
+      } catch (error) {
+        return (error as Error).message
+      }
+    })
+  })
+  for (const refusal of refusals) assert.match(refusal, /attached already. Use that one, or close it first/)
+  const heard = () => worker.run(0, ({ state }) => state.heard as string[])
+  await worker.run(0, ({ io, state }) => {
+    state.heard = []
+    io.on('note', (text: string) => state.heard.push(`first ${text}`))
+    state.other.on('note', (text: string) => state.heard.push(`second ${text}`))
+  })
+  // The refused one has changed nothing for the first.
+  io.serverSideEmit('note', 'a')
+  await until(async () => (await heard()).length === 1)
+  await worker.run(0, async ({ io, attach, state }) => {
+    await io.close()
+    attach(state.other)
+  })
+  assert.is(await worker.run(0, ({ state }) => state.other.of('/').adapter.serverCount()), 5)
+  io.serverSideEmit('note', 'b')
+  await until(async () => (await heard()).length === 2)
+  assert.equal(await heard(), ['first a', 'second b'])
+  await hub.stop(worker.id(0))
+  await until(async () => (await io.of('/').adapter.serverCount()) === 4)
+})
+
+test('a broadcast that a slow worker does not take is dropped and counted, and nobody else misses it', async () => {
+  const [stuck, well] = await Promise.all([servers.connect(2), servers.connect(1)])
+  const id = servers.id(2)
+  const link = () => hub.stats().links?.find((one) => one.id === id)
+  const others = () =>
+    (hub.stats().links ?? []).filter((one) => one.id !== id).map(({ droppedEvents }) => droppedEvents)
+  const before = link()?.droppedEvents ?? 0
+  const pid = hub.members.find((member) => member.id === id)?.pid as number
+  process.kill(pid, 'SIGSTOP')
+  let sent = 0
+  try {
+    const text = 'x'.repeat(100_000)
+    while ((link()?.droppedEvents ?? 0) === before) {
+      assert.ok(sent < 20_000, 'its link never drops anything')
+      io.emit('big', sent++, text)
+      await sleep(1)
+    }
+    assert.ok(link()?.slow, 'it is declared slow')
+    // Joins and disconnections are not dropped, however long they wait.
+    io.in(stuck.socket.id as string).socketsJoin('late')
+    io.emit('big', sent++, text)
+  } finally {
+    process.kill(pid, 'SIGCONT')
+  }
+  await until(() => !link()?.slow, 20_000)
+  io.to('late').emit('end')
+  io.to(well.socket.id as string).emit('end')
+  await until(() => stuck.events.includes('end') && well.events.includes('end'), 30_000)
+  assert.is(well.received.length, sent + 1, 'the other worker has all of them')
+  const dropped = (link()?.droppedEvents ?? 0) - before
+  assert.ok(dropped > 0)
+  assert.is(stuck.received.length, sent + 1 - dropped, 'what did not arrive is what was counted')
+  const numbers = stuck.received.slice(0, -1).map(([, n]) => n as number)
+  assert.equal(
+    numbers,
+    numbers.toSorted((a, b) => a - b),
+  )
+  assert.ok(others().every((count) => count === 0))
+})
+
 test('once the hub is closed, a server goes on alone', async () => {
   await hub.close()
   io.emit('nobody')

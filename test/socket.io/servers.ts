@@ -1,5 +1,5 @@
 import { setupPrimary } from '@socket.io/cluster-adapter'
-import { type PrimaryHub, startHub } from 'hubwire'
+import { type HubOptions, type PrimaryHub, startHub } from 'hubwire'
 import type { Server } from 'socket.io'
 import { type ManagerOptions, io as open, type Socket, type SocketOptions } from 'socket.io-client'
 
@@ -18,6 +18,8 @@ export interface App {
 export interface There {
   io: Server
   hub: PrimaryHub<App>
+  /** `attachSocketIo()`, to this worker's hub. */
+  attach: (io: Server) => Server
   // biome-ignore lint/suspicious/noExplicitAny: whatever one function leaves to the next
   state: Record<string, any>
 }
@@ -89,19 +91,44 @@ export class Servers {
     return (await this.hub.to(this.id(server)).request('run', order)) as Awaited<R>
   }
 
-  async connect(
-    server: number,
-    nsp = '/',
-    transport: 'websocket' | 'polling' = 'websocket',
-    options: Partial<ManagerOptions & SocketOptions> = {},
-  ): Promise<Client> {
+  /** Where clients of that server connect. */
+  async url(server: number): Promise<string> {
     const id = this.id(server)
     let port = this.#ports.get(id)
     if (port === undefined) {
       port = await this.hub.to(id).request('port')
       this.#ports.set(id, port)
     }
-    const socket = open(`http://127.0.0.1:${port}${nsp}`, {
+    return `http://127.0.0.1:${port}`
+  }
+
+  /** Cuts a client's connection. Resolves when its server has noticed, and the hub, too. */
+  async cut(client: Client, server: number): Promise<void> {
+    const id = client.socket.id as string
+    client.socket.io.engine.close()
+    await until(() => this.run(server, ({ io }, id) => !io.sockets.sockets.has(id), id))
+  }
+
+  /** Connects a client once more, to whichever server. */
+  async reconnect(client: Client, server: number): Promise<void> {
+    const { socket } = client
+    // Where a manager connects to is private; behind a load balancer it would not have to change.
+    ;(socket.io as unknown as { uri: string }).uri = await this.url(server)
+    const connected = new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve)
+      socket.once('connect_error', reject)
+    })
+    socket.connect()
+    await connected
+  }
+
+  async connect(
+    server: number,
+    nsp = '/',
+    transport: 'websocket' | 'polling' = 'websocket',
+    options: Partial<ManagerOptions & SocketOptions> = {},
+  ): Promise<Client> {
+    const socket = open(`${await this.url(server)}${nsp}`, {
       transports: [transport],
       forceNew: true,
       reconnection: false,
@@ -135,8 +162,8 @@ export class Servers {
 }
 
 /** The hub of a test file, whose primary relays for the official adapter, too. */
-export async function startPrimary(): Promise<PrimaryHub<App>> {
-  const hub = await startHub<App>({ signals: false, gracePeriod: 2000 })
+export async function startPrimary(options: HubOptions<App> = {}): Promise<PrimaryHub<App>> {
+  const hub = await startHub<App>({ signals: false, gracePeriod: 2000, ...options })
   setupPrimary()
   return hub
 }

@@ -3,33 +3,11 @@ import { resolveSeats } from '#lib/supervisor/options.js'
 import type { WorkerExit, WorkerProcess } from '#lib/supervisor/process.js'
 import { type SeatView, Supervisor } from '#lib/supervisor/supervisor.js'
 import type { SupervisionOptions, WorkerSpec } from '#lib/types.js'
+import { alive, until } from '../conditions.js'
+
+export { alive, failure as rejection, until } from '../conditions.js'
 
 export const fixture = (name: string) => path.resolve('test/supervisor/fixtures', name)
-
-export async function until(condition: () => boolean, what: string, limit = 15_000): Promise<void> {
-  const end = Date.now() + limit
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`never happened: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-}
-
-export function alive(pid: number | undefined): boolean {
-  try {
-    return pid !== undefined && process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
-
-export async function rejection(promise: Promise<unknown>): Promise<Error & { code?: string }> {
-  try {
-    await promise
-  } catch (error) {
-    return error as Error
-  }
-  throw new Error('expected a rejection')
-}
 
 export function seats(specs: WorkerSpec[], defaults: SupervisionOptions = {}, taken = new Set<string>()) {
   const withExec = specs.map((spec) => ({ exec: fixture('worker.mjs'), ...spec }))

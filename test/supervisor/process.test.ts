@@ -1,5 +1,6 @@
 import cluster from 'node:cluster'
 import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { forkWorker, type WorkerExit, type WorkerProcess } from '#lib/supervisor/process.js'
@@ -46,6 +47,22 @@ test('forks with its own settings and environment', async () => {
   assert.equal(messages, [{ ready: true, protocol: '1', argv: ['x', '--y'] }])
   assert.type(worker.pid, 'number')
   assert.ok(worker.connected)
+})
+
+test('its end is told at once, also with a handle on its way that it never took', async () => {
+  const { worker, messages, exits } = start()
+  await until(() => messages.length > 0, 'ready')
+  worker.kill('SIGSTOP')
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  await new Promise<void>((resolve, reject) => {
+    worker.send({ take: 'this' }, (error) => (error ? reject(error) : resolve()), server)
+  })
+  worker.kill('SIGKILL')
+  // As long as it would wait for a channel that somebody else keeps open, and a moment ahead of that.
+  await Promise.race([until(() => exits.length > 0, 'the exit'), new Promise((resolve) => setTimeout(resolve, 1000))])
+  server.close()
+  assert.is(exits[0]?.signal, 'SIGKILL')
 })
 
 test("leaves cluster's settings exactly as they were, before and after the user sets some", async () => {

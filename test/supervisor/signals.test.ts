@@ -56,9 +56,28 @@ test('a worker holds both signals until it releases them', async () => {
     await pause(100)
     assert.is(child.exitCode ?? child.signalCode, null)
     child.send('release')
-    await until(() => messages.includes('released'), 'released')
+    await until(() => messages.includes('release done'), 'released')
     const exit = once(child, 'exit')
     child.kill('SIGTERM')
+    assert.equal(await exit, [null, 'SIGTERM'])
+  } finally {
+    child.kill('SIGKILL')
+  }
+})
+
+test('what it keeps takes effect when it releases them', async () => {
+  const child = fork(fixture('signalled.mjs'))
+  const messages: unknown[] = []
+  child.on('message', (message) => messages.push(message))
+  try {
+    await until(() => messages.includes('holding'), 'holding')
+    child.send('keep')
+    await until(() => messages.includes('keep done'), 'it keeps them')
+    child.kill('SIGTERM')
+    await pause(100)
+    assert.is(child.exitCode ?? child.signalCode, null)
+    const exit = once(child, 'exit')
+    child.send('release')
     assert.equal(await exit, [null, 'SIGTERM'])
   } finally {
     child.kill('SIGKILL')

@@ -31,7 +31,7 @@ test(
   supervised(async (h) => {
     const error = await rejection(h.supervisor.add(seats([{ id: 'good' }, { id: 'bad', env: { AT_START: 'crash' } }])))
     assert.is(error.code, 'ERR_HUB_MEMBER_EXITED')
-    assert.match(error.message, /worker 'bad' \(.*worker\.mjs\) exited with code 7 before it was ready/)
+    assert.match(error.message, /^Worker "bad" \(.*worker\.mjs\) exited with code 7 before it was ready\. /)
     assert.match(error.message, /cannot find my database/)
     assert.equal(h.supervisor.seats, [])
     assert.ok(h.processes.every(({ pid }) => !alive(pid)))
@@ -43,13 +43,27 @@ test(
 )
 
 test(
+  'a hub that is closed while a failed start takes the others along is closed in order: none of them took too long',
+  supervised(async (h) => {
+    const start = rejection(h.supervisor.add(seats([{ id: 'good' }, { id: 'bad', env: { AT_START: 'crash' } }])))
+    while (!h.diary.includes('bad exited 7')) await new Promise(setImmediate)
+    assert.ok(h.supervisor.seat('good'), 'it is being killed')
+    assert.is(await h.supervisor.close(), true)
+    await start
+  }),
+)
+
+test(
   'add rejects when one is not ready in time',
   supervised(async (h) => {
     const error = await rejection(
       h.supervisor.add(seats([{ id: 'good' }, { id: 'slow', env: { AT_START: 'nothing' }, readyTimeout: 300 }])),
     )
     assert.is(error.code, 'ERR_HUB_TIMEOUT')
-    assert.match(error.message, /'slow'.*not ready within 300 ms.*did not call joinHub\(\)/)
+    assert.match(
+      error.message,
+      /^Worker "slow".*not ready within 300 ms, and was killed\. It did not call joinHub\(\)\./,
+    )
     assert.equal(h.supervisor.seats, [])
   }),
 )
@@ -243,10 +257,13 @@ test(
     const restarted = rejection(h.supervisor.restart('a'))
     await until(() => h.supervisor.seat('a')?.incarnation === 2, 'the second process')
     await h.supervisor.stop('a')
-    assert.match((await restarted).message, /'a' was stopped before it was ready/)
+    assert.match(
+      (await restarted).message,
+      /^Worker "a" was stopped before it was ready\. Start it again with hub\.restart\("a"\)\.$/,
+    )
     const added = rejection(h.supervisor.add(seats([{ id: 'b', env: { AT_START: 'nothing' } }, { id: 'c' }])))
     await h.supervisor.stop('b')
-    assert.match((await added).message, /'b' was stopped/)
+    assert.match((await added).message, /"b" was stopped/)
     assert.equal(
       h.supervisor.seats.map(({ id }) => id),
       ['a'],
@@ -361,7 +378,7 @@ test(
   supervised(async (h) => {
     const error = await rejection(h.supervisor.add(seats([{ id: 'a', exec: fixture('worker.mjs'), args: ['\0'] }])))
     assert.is(error.code, 'ERR_HUB_MEMBER_EXITED')
-    assert.match(error.message, /worker 'a'.*could not be started/)
+    assert.match(error.message, /^Worker "a".*could not be started: .*\. Look at /)
   }),
 )
 

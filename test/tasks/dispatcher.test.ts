@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { test } from 'uvu'
 import type { Place } from '#lib/relay/place.js'
-import { Call } from '#lib/tasks/call.js'
+import { Call, type Desk } from '#lib/tasks/call.js'
 import { TaskQueue } from '#lib/tasks/queue.js'
 import { Address, ATTACHED, callFrame, Kind } from '#lib/wire/frame.js'
 import { Model } from './model.js'
@@ -311,6 +311,28 @@ test('the hub’s queue is bounded in tasks and in bytes', () => {
   }
 })
 
+test('what is kept for retries is bounded in bytes, attachments included, and let go with its call', () => {
+  const world = new World({ maxQueueBytes: 1000 })
+  const caller = world.member('caller')
+  const server = world.member('server', { x: 100 })
+  const ask = () => {
+    const call = ++caller.lastCall
+    caller.send(caller.frame(Address.Anybody, 'x', call, 1, ATTACHED), [new Uint8Array(600).fill(call)])
+    return call
+  }
+  world.sent()
+  for (let round = 0; round < 3; round++) {
+    // The bound is looked at before a call is accepted: the second goes beyond it, the third is refused.
+    const [first, second] = [ask(), ask()]
+    assert.equal(tasks(world.sent()).length, 2, `round ${round}`)
+    const third = ask()
+    assert.deepEqual(refusals(world.sent()), [`${third}:ERR_HUB_OVERLOADED`])
+    server.answer(caller, first)
+    server.answer(caller, second)
+    world.sent()
+  }
+})
+
 test('what is held for a seat is bounded, and cancelled calls are not resumed', () => {
   const world = new World({ maxHeldBytes: 60 })
   const caller = world.member('caller')
@@ -343,12 +365,13 @@ test('withdrawn calls are swept out of a queue whose head does not move', async 
   const collectGarbage = runInNewContext('gc') as () => void
   const world = new World()
   const { peer } = world.member('caller')
+  const desk: Desk = { peer, calls: new Map(), serving: 0, handlers: new Map() }
   const queue = new TaskQueue()
-  const head = new Call(peer, 0, 'x', undefined, 0, 0)
+  const head = new Call(desk, 0, 'x', undefined, 0, 0)
   queue.push(head)
   const withdrawn: WeakRef<Call>[] = []
   for (let order = 1; order <= 1000; order++) {
-    const call = new Call(peer, order, 'x', undefined, 0, order)
+    const call = new Call(desk, order, 'x', undefined, 0, order)
     queue.push(call)
     queue.withdraw(call)
     withdrawn.push(new WeakRef(call))
@@ -360,6 +383,23 @@ test('withdrawn calls are swept out of a queue whose head does not move', async 
   assert.ok(withdrawn.filter((call) => call.deref()).length < 200, 'few of them are kept')
   assert.equal(queue.take([undefined]), head)
   assert.deepEqual(queue.audiences, [])
+})
+
+test('a number that comes again while its first handler still runs is refused, not forgotten', () => {
+  const world = new World()
+  const caller = world.member('caller')
+  const server = world.member('server', { x: 10 })
+  caller.ask(Address.Anybody, 'x')
+  caller.cancel(0)
+  world.sent()
+  caller.lastCall = -1
+  caller.ask(Address.Anybody, 'x')
+  assert.deepEqual(refusals(world.sent()), ['0:ERR_HUB_OVERLOADED'])
+  server.answer(caller, 0)
+  assert.deepEqual(world.sent(), [], 'nobody waits for that answer')
+  caller.lastCall = -1
+  caller.ask(Address.Anybody, 'x')
+  assert.deepEqual(tasks(world.sent()), ['server:0'])
 })
 
 test('idle resolves when nothing is queued any more, whatever became of it', async () => {

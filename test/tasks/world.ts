@@ -121,6 +121,7 @@ export class World {
         gracePeriod: 1000,
         slowAfter: 1000,
         maxHeldBytes: 1 << 20,
+        recovery: { maxBytes: 0, maxPackets: 0, maxSessions: 0 },
         maxQueuedTasks: 1000,
         ...options,
       },

@@ -121,6 +121,14 @@ test("others' messages are not taken for batches", () => {
   }
 })
 
+test('nor is a text of theirs that is longer than the marker', () => {
+  for (const own of ['x'.repeat(100), JSON.stringify({ cmd: 'something', rest: MARKER })]) {
+    assert.equal(fromMessage(own), undefined)
+    assert.equal(fromMessage([own, new Uint8Array(1)]), undefined)
+    assert.equal(isHubMessage(own), false)
+  }
+})
+
 test('an attachment that is no binary is refused', () => {
   for (const attachment of ['text', null, {}, [1], new ArrayBuffer(1), undefined]) {
     assert.throws(() => fromMessage([MARKER, attachment]), { code: 'ERR_HUB_PROTOCOL' })
@@ -146,7 +154,9 @@ test('a malformed batch is refused at the first frame that is wrong; those befor
         }),
       {
         code: 'ERR_HUB_PROTOCOL',
-        message: `A batch is malformed at position ${MARKER.length + good.text.length}: its rest was dropped.`,
+        message:
+          `A batch is malformed at position ${MARKER.length + good.text.length}: its rest was dropped. ` +
+          'Do all processes run the same version of hubwire?',
       },
     )
     assert.equal(seen, 1)

@@ -656,6 +656,25 @@ test('arguments travel as a list', () => {
 
 // Garbage
 
+test('what is too long for the other end is refused where it is sent', () => {
+  assert.throws(() => encodeValue('x'.repeat(2 ** 27), 'event', 'e'), {
+    code: 'ERR_HUB_PAYLOAD',
+    message: /event "e": it has 134217730 characters of JSON, and at most 134217728 travel/,
+  })
+  assert.throws(() => encodeArguments([new Uint8Array(2 ** 28)], 'event', 'e'), {
+    code: 'ERR_HUB_PAYLOAD',
+    message: /event "e": it has 26843\d+ bytes, and at most 268435456 travel/,
+  })
+})
+
+test('raw JSON is not what it looks like', () => {
+  // Node.js 22 and later.
+  const { rawJSON } = JSON as { rawJSON?: (text: string) => object }
+  if (!rawJSON) return
+  assert.equal(isPlain(rawJSON('1e1000')), false)
+  assert.equal(isPlain({ a: rawJSON('1e1000') }), false)
+})
+
 test('corrupt text is a protocol error', () => {
   for (const text of ['{', 'undefined', '[1,]', '\u0000', '{"a":1}}', '['.repeat(50_000)]) {
     assert.throws(() => decodeValue(text, undefined), PROTOCOL)

@@ -260,4 +260,52 @@ test('two event heads are the same when target and name are', () => {
   )
 })
 
+test('a recoverable packet reads as it was written, with the hub’s sequence and as a replay', () => {
+  const sequence = fc.nat(2 ** 31 - 1).map((n) => n * 65_536 + 7)
+  const rooms = fc.array(units(20), { maxLength: 3 })
+  fc.assert(
+    fc.property(
+      name,
+      rooms,
+      rooms,
+      units(60),
+      sequence,
+      sequence,
+      uint32,
+      around,
+      (nsp, to, except, body, local, hub, call, places) => {
+        const recovery = packet.writeRecovery(local, except)
+        const header = packet.packetHeader(
+          frame.RECOVERABLE,
+          0,
+          packet.Scope.Rooms,
+          nsp,
+          packet.writeRooms(to),
+          body.length,
+          recovery,
+        )
+        const { whole, at, length } = embed(header + body, places)
+        assert.equal(packet.hubSequence(whole, at), 0)
+        const numbered = packet.sequenced(whole, at, length, hub)
+        for (const text of [numbered, packet.replayed(numbered, call)]) {
+          assert.ok(frame.isWellFormed(text, 0, text.length))
+          assert.equal(frame.readLength(text, 0), text.length)
+          assert.equal(frame.readKind(text, 0), Kind.Packet)
+          assert.equal(packet.packetNamespace(text, 0), nsp)
+          assert.deepEqual(packet.packetRooms(text, 0), to)
+          assert.deepEqual(packet.packetExcept(text, 0), except)
+          assert.equal(packet.senderSequence(text, 0), local)
+          assert.equal(packet.hubSequence(text, 0), hub)
+          assert.equal(text.slice(packet.packetBody(text, 0)), body)
+        }
+        assert.equal(frame.readCall(packet.replayed(numbered, call), 0), call)
+        assert.ok(frame.hasFlag(packet.replayed(numbered, call), 0, frame.KEPT))
+        // Whoever claims more rooms than fit is not believed.
+        const cut = numbered.slice(0, header.length - packet.writeRooms(except).length - 1)
+        assert.ok(!frame.isWellFormed(cut, 0, cut.length))
+      },
+    ),
+  )
+})
+
 test.run()

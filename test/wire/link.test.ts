@@ -52,6 +52,22 @@ function words(transport: FakeTransport): string[] {
     .filter((word) => word !== 'event:busy')
 }
 
+test('who hurries sends at once, in order, and within what the channel takes', async () => {
+  const { transport, link } = open()
+  link.write(event('a'))
+  link.hurry()
+  assert.deepEqual(words(transport), ['event:a'])
+  link.write(event('b'))
+  await turn()
+  assert.deepEqual(words(transport), ['event:a', 'event:b'])
+  const full = await busy()
+  full.link.write(event('c'))
+  full.link.hurry()
+  assert.equal(full.transport.inFlight, 2)
+  full.transport.acknowledge()
+  assert.deepEqual(words(full.transport), ['event:c'])
+})
+
 test('the frames of a turn leave together, in one flush', async () => {
   const { transport, link } = open()
   link.write(event('a'))
@@ -331,6 +347,40 @@ test('dropping again and again leaves all else once and in order, while batches 
   )
   assert.equal(dropped + left.filter((word) => word.startsWith('event')).length, 20)
   assert.ok(dropped > 0)
+})
+
+test('dropping goes over what waits once, and not again for each new event', async () => {
+  const { transport, link } = await busy()
+  // How often the link has looked at each batch: it cannot do so without asking how large its attachment is.
+  const looks: number[] = []
+  const attachment = (n: number): Uint8Array => {
+    const bytes = new Uint8Array(10)
+    looks[n] = 0
+    return Object.defineProperty(bytes, 'byteLength', {
+      get() {
+        looks[n] = (looks[n] as number) + 1
+        return 10
+      },
+    })
+  }
+  const rounds = 200
+  let dropped = 0
+  for (let n = 0; n < rounds; n++) {
+    // Of either size: one that fills a batch by itself, and one that waits in the open batch.
+    const text = 'x'.repeat(n % 2 === 0 ? FULL : 10)
+    link.write(requestFrame(ATTACHED, 20, 1, 0, 0, 'r', text), '', [attachment(n)])
+    link.write(event('e', 100))
+    await turn()
+    dropped += link.dropEvents(0)
+    // Something leaves now and then.
+    if (n % 10 === 0) transport.acknowledge()
+  }
+  assert.equal(dropped, rounds)
+  assert.ok(link.queuedBytes > (rounds / 3) * FULL)
+  // The oldest that wait were there in most rounds, the newest in one.
+  const [most, newest] = [Math.max(...looks), looks.at(-1) as number]
+  assert.ok(newest > 0, 'they are counted')
+  assert.ok(most <= newest + 3, `${most} looks at one of them, ${newest} at the newest`)
 })
 
 test('a link that was relieved of all that waited drains, though nothing is left to send', async () => {

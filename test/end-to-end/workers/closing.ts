@@ -11,6 +11,7 @@ hub.handle('answer', async (n: number) => {
   await new Promise((resolve) => setTimeout(resolve, 20))
   return n
 })
+hub.handle('large', (length: number) => 'x'.repeat(length))
 hub.handle('leave', async (text: string) => {
   for (let n = 0; n < 1000; n++) hub.to('primary').emit('farewell', n, text)
   // After this answer, but with all that was sent.

@@ -76,6 +76,11 @@ switch (START) {
     })
     break
   }
+  case 'foreign-bigint':
+    Object.assign(BigInt.prototype, { toJSON: String })
+    await report(() => joinHub())
+    process.disconnect?.()
+    break
   case 'foreign':
     await report(() => joinHub())
     process.disconnect?.()

@@ -10,6 +10,7 @@ export interface Web {
 
 const hub = await joinHub<Web>({ ready: process.env.READY === 'manual' ? 'manual' : 'auto' })
 const server = createApp(() => hub.id, JSON.parse(process.env.SERVER ?? '{}'))
+if (process.env.MAX_CONNECTIONS) server.maxConnections = Number(process.env.MAX_CONNECTIONS)
 if (process.env.SERVE !== 'no') hub.serve(server)
 hub.handle('act', async (what) => {
   switch (what) {

@@ -1,19 +1,23 @@
 /**
  * A Socket.IO server on a port of its own, with the adapter that ADAPTER names: 'memory', 'cluster' or 'hubwire'. PORT
- * 'none': without an HTTP server. The tests tell it what to do by sending functions.
+ * 'none': without an HTTP server. SOCKET_IO: another version of socket.io, by the name that it is installed under. ADMIN:
+ * with the Admin UI's instruments. The tests tell it what to do by sending functions.
  */
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { instrument } from '@socket.io/admin-ui'
 import { createAdapter } from '@socket.io/cluster-adapter'
 import { joinHub } from 'hubwire'
 import { attachSocketIo } from 'hubwire/socket.io'
-import { Server, type Socket } from 'socket.io'
+import type { Socket, Server as SocketIoServer } from 'socket.io'
 import { fromMessage, readBatch } from '#lib/wire/batch.js'
 import { Kind, readKind } from '#lib/wire/frame.js'
 import { parserOf } from '../parsers.js'
 import type { App } from '../servers.js'
 
-const { ADAPTER, PORT, OPTIONS, PARSER, ORDER } = process.env
+const { ADAPTER, PORT, OPTIONS, PARSER, ORDER, SOCKET_IO = 'socket.io', ADMIN } = process.env
+// Of another version, too, the tests use only what both have.
+const { Server }: { Server: typeof SocketIoServer } = await import(SOCKET_IO)
 const hub = await joinHub<App>()
 const io = new Server({ ...JSON.parse(OPTIONS ?? '{}'), ...parserOf(PARSER) })
 
@@ -21,6 +25,7 @@ if (ADAPTER === 'cluster') io.adapter(createAdapter())
 // Namespaces that exist before it is attached, and such that come later.
 io.of('/early')
 if (ADAPTER === 'hubwire' && ORDER !== 'server first') attachSocketIo(io, hub)
+if (ADMIN !== undefined) instrument(io, { auth: false, mode: 'development' })
 
 function serve(socket: Socket): void {
   socket.on('join', async (rooms: string | string[], done: () => void) => {
@@ -52,7 +57,9 @@ if (PORT !== 'none') {
 hub.handle('port', () => port)
 
 /** For what a function leaves to a later one. */
-const state: Record<string, unknown> = { packets: 0 }
+const warnings: unknown[] = []
+process.on('warning', (warning) => warnings.push((warning as NodeJS.ErrnoException).code))
+const state: Record<string, unknown> = { packets: 0, warnings }
 process.on('message', (message) => {
   const batch = fromMessage(message)
   if (!batch) return
@@ -62,5 +69,5 @@ process.on('message', (message) => {
 })
 hub.handle('run', ({ source, args }) => {
   const run = new Function(`return (${source})`)() as (...args: unknown[]) => unknown
-  return run({ io, hub, state }, ...args)
+  return run({ io, hub, state, attach: (other: SocketIoServer) => attachSocketIo(other, hub) }, ...args)
 })

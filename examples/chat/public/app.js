@@ -1,0 +1,181 @@
+/** Logs in, keeps the connection, and hands what arrives to the parts of the page. */
+import { io } from '/socket.io/socket.io.esm.min.js'
+import { address, offer, startComposer } from './composer.js'
+import { byId } from './dom.js'
+import { open, showPeople, showWorkers } from './sidebar.js'
+import { note, setMe, show, showMissed, showPending } from './timeline.js'
+
+/** Somebody who has not been heard of for so long, in milliseconds, types no more. */
+const TYPING_LASTS = 3000
+
+let login // { name, token }: of this tab alone, so that two tabs may be two people
+let worker
+let online = []
+let caughtUpTo = 0
+let caughtUp = false
+const typing = new Map()
+
+const socket = io({
+  autoConnect: false,
+  // After a crash there is another worker at once: no reason to wait for long.
+  reconnectionDelay: 100,
+  reconnectionDelayMax: 3000,
+  // A WebSocket is a connection of its own, and goes to the worker with fewest. Where it cannot be, polling can.
+  transports: ['websocket', 'polling'],
+  tryAllTransports: true,
+  // What the server has not acknowledged is sent again, in order. It knows by the key what it has already.
+  retries: 10,
+  ackTimeout: 8000,
+  // Asked at every attempt: what this tab has seen, it need not be sent.
+  auth: (give) => give({ token: login?.token, after: caughtUpTo }),
+})
+
+socket.on('welcome', (welcome) => {
+  showMissed(welcome)
+  caughtUp = true
+  caughtUpTo = welcome.upTo
+  if (worker !== undefined && worker !== welcome.worker) note(`${welcome.worker} serves this tab now.`)
+  worker = welcome.worker
+  showStatus('online', `Served by ${worker}`)
+  showWorkerList(welcome.workers)
+  for (const id of ['crash', 'crash-hint']) byId(id).hidden = !welcome.mayCrash
+  byId('crash').disabled = false
+  byId('crash').textContent = `Crash ${worker}`
+})
+
+socket.on('message', (message) => {
+  show(message)
+  // Until the welcome, something from before this message may still be missing.
+  if (caughtUp) caughtUpTo = Math.max(caughtUpTo, message.id)
+  typing.delete(message.from)
+  showTyping()
+})
+
+socket.on('online', (names) => {
+  online = names
+  showPeople(names, login.name, (name) => {
+    open(false)
+    address(name)
+  })
+  offer(names.filter((name) => name !== login.name))
+})
+
+socket.on('workers', showWorkerList)
+
+socket.on('typing', (name) => {
+  typing.set(name, Date.now() + TYPING_LASTS)
+  showTyping()
+  setTimeout(showTyping, TYPING_LASTS + 50)
+})
+
+socket.on('disconnect', (reason) => {
+  caughtUp = false
+  byId('crash').disabled = true
+  if (reason === 'io client disconnect') return
+  showStatus('connecting', 'Reconnecting …')
+  note(`The connection to ${worker} is gone.`)
+})
+
+socket.on('connect_error', (error) => {
+  if (error.data?.login) return logOut('Please log in again: the server has been restarted, or it was long ago.')
+  showStatus('connecting', 'Reconnecting …')
+})
+
+startComposer({
+  send,
+  typing: (to) => socket.connected && socket.volatile.emit('typing', to ?? null),
+})
+
+byId('crash').addEventListener('click', () => {
+  byId('crash').disabled = true
+  // Volatile, or it would be sent again to the next worker, and to the one after it.
+  socket.volatile.emit('crash')
+})
+
+byId('log-out').addEventListener('click', () => logOut())
+
+byId('login-form').addEventListener('submit', async (event) => {
+  event.preventDefault()
+  const problem = byId('login-problem')
+  problem.textContent = ''
+  try {
+    const response = await fetch('/login', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: byId('name').value }),
+    })
+    const answer = await response.json()
+    if (!response.ok) throw new Error(answer.error)
+    sessionStorage.setItem('login', JSON.stringify(answer))
+    logIn(answer)
+  } catch (error) {
+    problem.textContent = error.message
+    byId('name').focus()
+  }
+})
+
+// As curl has it since 7.82; README.md has the longer line.
+byId('curl').textContent = [
+  `curl ${location.protocol === 'http:' ? location.host : location.origin}/publish \\`,
+  `  --json '{"text":"Hello!"}'`,
+].join('\n')
+
+const remembered = sessionStorage.getItem('login')
+if (remembered) logIn(JSON.parse(remembered))
+else showLogin()
+
+function logIn(answer) {
+  login = answer
+  setMe(login.name)
+  byId('you').textContent = login.name
+  byId('login').hidden = true
+  byId('chat').hidden = false
+  showStatus('connecting', 'Connecting …')
+  socket.connect()
+  byId('text').focus()
+}
+
+/** With the page goes what is on the screen or waits to be sent: it is nothing for whoever logs in next. */
+function logOut(why = '') {
+  socket.disconnect()
+  sessionStorage.removeItem('login')
+  sessionStorage.setItem('loggedOut', JSON.stringify({ name: login.name, why }))
+  location.reload()
+}
+
+function showLogin() {
+  const { name = '', why = '' } = JSON.parse(sessionStorage.getItem('loggedOut') ?? '{}')
+  sessionStorage.removeItem('loggedOut')
+  byId('login').hidden = false
+  byId('login-problem').textContent = why
+  byId('name').value = name
+  byId('name').focus()
+}
+
+function send(draft) {
+  const failed = showPending(draft, () => send(draft))
+  socket.emit('say', draft, (error, answer) => {
+    if (error || answer.error) failed(error ? 'the server does not answer.' : answer.error)
+  })
+}
+
+function showStatus(state, text) {
+  byId('connection').dataset.state = state
+  byId('connection').textContent = text
+}
+
+function showWorkerList(list) {
+  showWorkers(list, worker)
+}
+
+function showTyping() {
+  const now = Date.now()
+  for (const [name, until] of typing) if (until <= now) typing.delete(name)
+  const names = [...typing.keys()].filter((name) => online.includes(name))
+  byId('typing').textContent =
+    names.length === 0
+      ? ''
+      : names.length < 4
+        ? `${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} typing …`
+        : 'Several people are typing …'
+}

@@ -1,0 +1,50 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { connectionFrom, type Entrance } from '#lib/http/connection.js'
+import type { RawHandle } from '#lib/http/raw-handle.js'
+import { Router } from '#lib/http/router.js'
+import type { Peer } from '#lib/relay/peer.js'
+import type { Transport } from '#lib/wire/transport.js'
+
+type Done = (error: Error | null) => void
+
+/** A member whose channel does with handles what the test says. */
+function member(id: string, address: number): { peer: Peer; sent: Done[] } {
+  const sent: Done[] = []
+  const transport: Transport = { send() {}, sendHandle: (_batch, _handle, done) => sent.push(done) }
+  const peer = { place: { id, role: 'web' }, incarnation: 1, address, ready: true, transport }
+  return { peer: peer as unknown as Peer, sent }
+}
+
+test('whose channel has failed gets no connection any more, and its own go to others, before its end is known', () => {
+  const router = new Router(() => {})
+  const entrance: Entrance = {
+    role: 'web',
+    maxWaiting: 10,
+    waitTimeout: 1000,
+    pending: 0,
+    closed: false,
+    warned: false,
+  }
+  const [dead, well] = [member('web-1', 1), member('web-2', 2)]
+  for (const { peer } of [dead, well]) router.http(peer, { t: 'serve', socket: '/none', tls: false })
+  const handle = {} as RawHandle
+  const admit = () => router.admit(connectionFrom(entrance, handle, undefined, {}))
+  admit()
+  assert.equal([dead.sent.length, well.sent.length], [1, 0])
+  dead.sent[0]?.(new Error('Channel closed'))
+  for (let i = 0; i < 3; i++) {
+    admit()
+    well.sent.at(-1)?.(null)
+  }
+  assert.is(dead.sent.length, 1)
+  const { workers, waiting, routed, rerouted } = router.stats()
+  assert.equal(
+    { queued: workers.map(({ queued }) => queued), waiting, rerouted },
+    { queued: [0, 0], waiting: 0, rerouted: 1 },
+  )
+  well.sent.at(-1)?.(null)
+  assert.is(router.stats().routed, 4, String(routed))
+})
+
+test.run()
