@@ -93,6 +93,11 @@ export class Exchange {
     return peer
   }
 
+  /** Whether any member has a Socket.IO server, and so sessions. */
+  get hasSockets(): boolean {
+    return this.#lobby.rooms.used
+  }
+
   /** Frames that came from a member. Garbage is counted and costs its sender a warning, nobody else anything. */
   receive(peer: Peer, batch: () => Batch | undefined, handle?: Handle): void {
     try {

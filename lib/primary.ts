@@ -155,7 +155,12 @@ export class Primary extends Member {
   async listen(options: ListenOptions): Promise<Listening> {
     if (this.#closing || this.closed)
       throw new HubError('ERR_HUB_CLOSED', 'hub.listen(): this hub is closed. Start another.')
-    const listener = new Listener(options, this.#router, (closed) => this.#listeners.delete(closed))
+    const listener = new Listener(
+      options,
+      this.#router,
+      () => this.#exchange.hasSockets,
+      (closed) => this.#listeners.delete(closed),
+    )
     await listener.start()
     this.#listeners.add(listener)
     // It was closed while the port was being opened.

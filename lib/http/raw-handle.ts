@@ -43,6 +43,8 @@ function unexpected(what: string): HubError {
   )
 }
 
+const ignore = () => {}
+
 export function isRawHandle(value: unknown): value is RawHandle {
   const handle = value as Partial<RawHandle> | null | undefined
   return typeof handle?.close === 'function' && typeof handle.readStop === 'function'
@@ -78,9 +80,10 @@ export function readFrom(handle: RawHandle, onBytes: (bytes: Buffer | undefined)
   if (!READS_BARE || !('onread' in handle)) return readBySocket(handle, onBytes)
   handle.onread = (bytes) => onBytes(bytes && Buffer.from(bytes))
   if (handle.readStart() !== 0) setImmediate(onBytes, undefined)
-  // Whoever reads next sets its own `onread`, and nobody else is called meanwhile: there is nothing to take back.
   return () => {
     handle.readStop()
+    // Closed handles live until the next long collection, with all that hangs on them.
+    handle.onread = ignore
   }
 }
 

@@ -1,6 +1,7 @@
 import { HubError, startHub } from 'hubwire'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { until as untilTrue } from '../conditions.js'
 import { Client, fetch, site, until, web, withSite } from './harness.js'
 
 function assertRefusal(text: string, status: string): void {
@@ -45,6 +46,28 @@ site(
     assertRefusal(slow.received, '408 Request Timeout')
     assert.is(silent.received, '')
     slow.destroy()
+    silent.destroy()
+  },
+)
+
+site(
+  'nothing is read in the primary while nobody has sessions',
+  { count: 1, env: { SESSIONS: 'no' } },
+  async ({ hub, port }) => {
+    const open = () => hub.to('web-1').request('open')
+    const unread = new Client(port)
+    await untilTrue(async () => (await open()) === 1, 'the worker has a connection that never said anything')
+    // What the client says reaches the worker, however late it is.
+    await unread.write('GET /w')
+    await unread.write('ho HTTP/1.1\r\nHost: x\r\n\r\n')
+    await unread.got(/web-1$/)
+    await hub.to('web-1').request('act', 'attach')
+    const silent = new Client(port)
+    await silent.until(() => !silent.socket.connecting, 'no connection')
+    assert.is(await new Client(port).who(), 'web-1')
+    assert.is(await open(), 2, 'the one that has not asked yet is not there')
+    assert.is(await silent.who(), 'web-1')
+    unread.destroy()
     silent.destroy()
   },
 )
