@@ -150,7 +150,10 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
         endLocal()
         endRemote?.end()
       }, opts.flags?.timeout)
-      Promise.all([this.serverCount(), local, remote]).then(([servers]) => {
+      const settled = Promise.all([this.serverCount(), local, remote])
+      // Where the others could not be asked, their answers are missing: the emitter's timeout tells.
+      settled.catch(() => {})
+      settled.then(([servers]) => {
         clearTimeout(timer)
         for (let others = servers - 1; others > 0; others--) onClientCount(0)
         onClientCount(answers)
