@@ -147,6 +147,9 @@ export class Exchange {
     const { place } = peer
     place.away = false
     place.lastExit = exit
+    // Counted for the seat: its next process must not hide them.
+    place.droppedEvents += peer.droppedEvents
+    peer.droppedEvents = 0
     this.directory.leave(peer)
     this.dispatcher.leave(peer)
     this.#hooks.gone(peer)

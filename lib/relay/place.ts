@@ -35,7 +35,7 @@ export class Place implements Outlet {
   ended = false
   /** Its last process was killed because its event loop did not turn. */
   hung = false
-  /** Held events that nobody listens to any more. */
+  /** Events that were dropped for processes that are gone, and held ones that nobody listens to any more. */
   droppedEvents = 0
   /** Tasks for it, and answers to it, for which a queue was too full. */
   refused = 0
