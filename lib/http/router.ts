@@ -57,6 +57,7 @@ export class Router {
         queued: backend.queued,
         wedged: backend.wedged,
       })),
+      reading: [...this.#entrances].reduce((sum, { reading }) => sum + (reading?.() ?? 0), 0),
       waiting: this.#waiting.length,
       waitingBytes: this.#pendingBytes,
       routed: this.#routed,
@@ -99,6 +100,12 @@ export class Router {
     } else {
       this.#route(connection)
     }
+  }
+
+  /** A connection was closed, because too many have not said enough yet. */
+  crowded(): void {
+    this.#rejected++
+    this.#alarm.raise()
   }
 
   // Members

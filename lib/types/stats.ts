@@ -94,6 +94,8 @@ export interface LinkStats {
 export interface HttpStats {
   /** Those who serve them. */
   readonly workers: readonly HttpWorkerStats[]
+  /** Connections that have not said enough yet to know where they belong. */
+  readonly reading: number
   /** Connections that wait because nobody is there to take them. */
   readonly waiting: number
   /** What has been read of connections that nobody has taken yet, in bytes. At most 64 MiB: beyond, they are rejected. */
@@ -102,7 +104,7 @@ export interface HttpStats {
   readonly routed: number
   /** Connections that went to another member than was meant first: it died, did not take them, or passed them on. */
   readonly rerouted: number
-  /** Connections that were answered 503. */
+  /** Connections that were answered 503, or closed because 10,000 others had not said enough yet either. */
   readonly rejected: number
 }
 

@@ -127,7 +127,7 @@ test('recovery tells once that it forgets packets before their time', () => {
   )
   const home = { address: 16 }
   log.attach(home, '/', { session: 1000, packets: 1000 })
-  const frame = packetHeader(RECOVERABLE, 0, Scope.Sockets, '/', '', 4, writeRecovery(1, [])) + 'body'
+  const frame = `${packetHeader(RECOVERABLE, 0, Scope.Sockets, '/', '', 4, writeRecovery(1, []))}body`
   const fill = () => {
     for (let i = 0; i < 20; i++) log.record(home, frame, 0, frame.length, [])
   }
