@@ -126,7 +126,7 @@ test('connections that wait too long, or are too many, are answered 503', () =>
   }))
 
 test('what has been read of connections that wait is bounded, whoever sends how much at once', () =>
-  withSite([], { waitTimeout: 60_000 }, async ({ port, hub, listening }) => {
+  withSite([], { waitTimeout: 60_000, sticky: { cookie: 'id' } }, async ({ port, hub, listening }) => {
     const clients: Client[] = []
     const http = () => hub.stats().http as HttpStats
     const request = `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n${'x'.repeat(60_000)}`
