@@ -39,6 +39,8 @@ export class Link {
   #scheduled = false
   #over = false
   #broken = false
+  /** When something was last taken while it was over, by `performance.now()`. */
+  lastTaken = 0
   #idle: (() => void)[] = []
 
   constructor(transport: Transport, options: LinkOptions) {
@@ -149,6 +151,7 @@ export class Link {
     this.#inFlight--
     if (error) this.#break(error)
     else {
+      if (this.#over) this.lastTaken = performance.now()
       if (this.queuedBytes > 0) this.#flush()
       // Also where nothing is left to send: what waited may have been dropped.
       this.#check()

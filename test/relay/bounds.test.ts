@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'uvu'
+import { Directory } from '#lib/relay/directory.js'
 import { RecoveryLog } from '#lib/relay/recovery-log.js'
 import { Address, ATTACHED, callHeader, Kind, RECOVERABLE, readKind } from '#lib/wire/frame.js'
 import { answerKind, packetHeader, Scope, writeRecovery } from '#lib/wire/packet.js'
+import { until } from '../conditions.js'
+import { FakeTransport } from '../wire/fake-transport.js'
 import { eventFrame, requestFrame } from '../wire/frames.js'
 import { heap } from '../wire/heap.js'
-import { FakeHub, Outgoing } from './fakes.js'
+import { FakeHub, OPTIONS, Outgoing } from './fakes.js'
 
 // What bounds the memory of the hub, without any process. FakeHub's transports take two batches, and then nothing before
 // `arrived` is called: links fill up.
@@ -141,6 +144,36 @@ test('recovery tells once that it forgets packets before their time', () => {
   fill()
   assert.equal(told.length, 2)
 })
+
+test('a member that takes what is below its mark, however slowly, is not slow; one that takes nothing is', async () => {
+  const slowAfter = 1000
+  const directory = new Directory({ ...OPTIONS, slowAfter, highWaterMark: MIB, onPressure, onSlow, onHeld: onSlow })
+  const place = directory.addPlace('other', undefined)
+  const transport = new FakeTransport()
+  const peer = directory.enter(place, 1, transport)
+  peer.ready = true
+  // Each fills a batch: two are on their way, the others wait.
+  const large = eventFrame(0, place.address, 'e', 'x'.repeat(70_000))
+  for (let i = 0; i < 18; i++) peer.deliver(peer, large, [])
+  assert.ok(peer.over && peer.queuedBytes > MIB)
+  transport.acknowledge()
+  transport.acknowledge()
+  // Still more than half the mark, so producers wait.
+  const start = performance.now()
+  for (let step = 1; step <= 6; step++) {
+    await until(() => performance.now() - start > (step * slowAfter) / 4, 'its time comes')
+    transport.acknowledge()
+    assert.ok(peer.over && peer.queuedBytes <= MIB, `step ${step}: ${peer.queuedBytes} bytes`)
+  }
+  assert.equal(peer.droppedEvents, 0)
+  const stopped = performance.now()
+  await until(() => peer.slow, 'it is slow')
+  assert.ok(performance.now() - stopped > slowAfter / 2)
+  assert.equal(peer.over, false)
+})
+
+const onPressure = () => {}
+const onSlow = () => {}
 
 /** Of real memory, and not only of what is counted. */
 test('small messages that are held take no more memory than they may', async () => {
