@@ -24,6 +24,9 @@ const OPTIONS: readonly (keyof ListenOptions)[] = [
   'waitTimeout',
 ]
 
+/** So many connections may not have said enough yet: each costs the primary a descriptor and some kilobytes. */
+const MAX_READING = 10_000
+
 const UNKNOWN = { target: undefined, fields: '' }
 
 /** Accepts connections on a port, and gives them to the router with what must be known of them. */
@@ -85,6 +88,7 @@ export class Listener implements Listening {
       pending: 0,
       closed: false,
       warned: false,
+      reading: () => this.#reception?.size ?? 0,
     }
     this.#listen = { port, host, backlog }
     this.#server = createRawServer((handle) => this.#accept(handle))
@@ -138,6 +142,8 @@ export class Listener implements Listening {
       part,
       maxRequestLine,
       headTimeout,
+      maxReading: MAX_READING,
+      onCrowded: () => this.#router.crowded(),
       onRead: (handle, bytes) => this.#admit(handle, bytes),
       onRefuse: refuse,
     })
