@@ -14,6 +14,7 @@ const WORDS = {
   checks: 'all refuse options in the same way',
   types: 'what users are told of',
   timers: 'timers that take Infinity',
+  numbers: 'calls are numbered in one way',
 }
 
 /** What each folder may import beside its own files, and why. */
@@ -33,6 +34,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
     checks: WORDS.checks,
     types: WORDS.types,
     timers: WORDS.timers,
+    numbers: WORDS.numbers,
     thenable: 'what handlers and checks may return',
   },
   supervisor: {
@@ -64,7 +66,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
 }
 
 /** The files at the top that every room may stand on: they know only each other. */
-const GROUND = ['errors', 'checks', 'contract', 'timers', 'thenable', 'version', 'types']
+const GROUND = ['errors', 'checks', 'contract', 'timers', 'numbers', 'thenable', 'version', 'types']
 
 /** The only third-party package, and who may import it. */
 const PEERS: Record<string, string> = { 'socket.io': 'socket.io' }

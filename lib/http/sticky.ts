@@ -47,7 +47,7 @@ export function stickiness(sticky: Sticky, path: string): Stickiness {
     }
   }
   throw invalid(
-    "hub.listen(): sticky must be 'socket.io', 'ip', { header: 'x-forwarded-for' }, { cookie: 'name' } or false, " +
+    'hub.listen(): sticky must be "socket.io", "ip", { header: "x-forwarded-for" }, { cookie: "name" } or false, ' +
       `not ${show(sticky)}.`,
   )
 }

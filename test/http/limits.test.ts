@@ -171,7 +171,7 @@ test('what cannot work is refused in words', async () => {
     await refused({}, /port must be/)
     await refused({ port: 70_000 }, /port must be/)
     await refused({ port: '80' }, /port must be/)
-    await refused({ port: 0, sticky: 'sid' }, /sticky must be 'socket.io'/)
+    await refused({ port: 0, sticky: 'sid' }, /sticky must be "socket.io", "ip"/)
     await refused({ port: 0, sticky: { cookie: 'a', header: 'b' } }, /sticky must be/)
     await refused({ port: 0, sticky: { cookies: 'a' } }, /unknown option "cookies"/)
     await refused({ port: 0, sticky: { header: 'a b' } }, /sticky must be/)

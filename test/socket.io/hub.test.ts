@@ -1,3 +1,6 @@
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import { HubError, type PrimaryHub } from 'hubwire'
 import { attachSocketIo } from 'hubwire/socket.io'
 import { Server } from 'socket.io'
@@ -88,6 +91,37 @@ test('a client that is connected is found by its id at once, from another worker
     speaker.socket.emit('say', client.socket.id, i)
     await until(() => client.received.length === 1)
     client.socket.disconnect()
+  }
+})
+
+test('what a server with many sockets broadcasts is with the others while it still writes to its own', async () => {
+  const heard = path.join(os.tmpdir(), `hubwire-heard-${process.pid}`)
+  const far = await servers.connect(1)
+  far.socket.once('news', () => fs.writeFileSync(heard, ''))
+  const near = await Promise.all(Array.from({ length: 101 }, () => servers.connect(0)))
+  try {
+    const early = await servers.run(
+      0,
+      ({ io }, heard) => {
+        const { existsSync } = process.getBuiltinModule('node:fs')
+        let early = false
+        // Called before anything is written to the first socket; nothing else happens here until it returns.
+        const wait = () => {
+          const end = performance.now() + 5000
+          while (!early && performance.now() < end) early = existsSync(heard)
+        }
+        const [first] = io.sockets.sockets.values()
+        first?.onAnyOutgoing(wait)
+        io.emit('news')
+        first?.offAnyOutgoing(wait)
+        return early
+      },
+      heard,
+    )
+    assert.ok(early)
+    for (const { received } of near) await until(() => received.length === 1)
+  } finally {
+    fs.rmSync(heard, { force: true })
   }
 })
 
