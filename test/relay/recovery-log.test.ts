@@ -328,6 +328,21 @@ test('a client that comes and goes in rooms for ever weighs no more for it', () 
   assert.is(bench.restore(0, 'p', first), undefined, 'where it was then is forgotten')
 })
 
+test('of whom it is forgotten where it was, nobody says that something was not for it', () => {
+  const bench = new Bench()
+  bench.open(0, 'p', ['x'])
+  const offset = bench.at(0)
+  bench.send(1, [], 'not for it', ['x'])
+  bench.move(0, 'p', { leave: ['x'] })
+  for (let i = 0; i < 300; i++) {
+    bench.send(1, ['other'], 'other')
+    bench.move(0, 'p', { join: ['y'] })
+    bench.move(0, 'p', { leave: ['y'] })
+  }
+  bench.lose(0, 'p')
+  assert.is(bench.restore(0, 'p', offset), undefined)
+})
+
 test('bytes are counted out as they were counted in', () => {
   const pid = fc.constantFrom('p', 'q', 'r')
   const member = fc.nat(2)
