@@ -270,6 +270,15 @@ test('what a client comes back for takes no longer for all that others were sent
   assert.ok(looked < 200, String(looked))
 })
 
+test('a member says how far it is in its own order alone', () => {
+  const bench = new Bench()
+  const at = writePosition({ origin: bench.member(1).address, hub: 0, local: 9 })
+  bench.log.open(bench.member(0), NSP, { pid: 'p', sid: 's', at, rooms: [], data: { text: '[]' } })
+  bench.send(1, [], '1')
+  bench.lose(0, 'p')
+  assert.equal(bench.restore(0, 'p', writePosition({ origin: 16, hub: 0, local: 0 })), ['1'])
+})
+
 test('offsets that are none lead to a new connection', () => {
   const bench = new Bench()
   for (const offset of ['', 'x', '1.2', '1.2.3.4', '1.2.-3', 'g.ü.1', '9'.repeat(40), '1.2.3\n']) {

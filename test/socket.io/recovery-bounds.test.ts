@@ -1,6 +1,7 @@
 import { HubError, type PrimaryHub, startHub } from 'hubwire'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { recoveryTimes } from '#lib/socket.io/private.js'
 import { type App, type Client, Servers, startPrimary, until } from './servers.js'
 
 const ON = { OPTIONS: JSON.stringify({ connectionStateRecovery: {} }) }
@@ -94,6 +95,14 @@ test('where recovery is off nothing is kept, and nothing is counted', async () =
     await until(() => client.received.length === 2)
     assert.equal(client.received[1], ['n', 0, ''])
   })
+})
+
+test('messages are kept for as long as a client may be away, and may not know it', () => {
+  const times = (options: object) => recoveryTimes({ _opts: options } as never)
+  const connectionStateRecovery = { maxDisconnectionDuration: 1000 }
+  assert.equal(times({ connectionStateRecovery }), { session: 1000, packets: 46_000 })
+  assert.equal(times({ connectionStateRecovery, pingInterval: 10, pingTimeout: 20 }), { session: 1000, packets: 1030 })
+  assert.is(times({}), undefined)
 })
 
 test('bounds that cannot be meant are refused', async () => {
