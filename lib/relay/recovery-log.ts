@@ -9,7 +9,7 @@ import { MirroredSession } from './mirrored-session.js'
 
 /** What the hub keeps for clients that are away. */
 export interface RecoveryLimits {
-  /** Of packets and sessions together. */
+  /** Of packets, sessions and rooms together. */
   maxBytes: number
   maxPackets: number
   /** Of clients that are away. */

@@ -61,6 +61,28 @@ test('when more packets were missed than are kept, clients connect anew', async 
   })
 })
 
+test('a client that was sent nothing for long recovers, however much others were sent', async () => {
+  await withServers({ maxPackets: 5 }, ON, async (servers, hub) => {
+    const client = await servers.connect(1)
+    await emit(servers, 1)
+    await until(() => client.received.length === 1)
+    const others = () =>
+      servers.run(0, ({ io }) => {
+        for (let i = 0; i < 20; i++) io.to(`room-${i % 3}`).emit('other')
+      })
+    await others()
+    await servers.cut(client, 1)
+    await others()
+    await servers.run(0, ({ io }, id) => io.to(id).emit('own') && undefined, client.socket.id as string)
+    await hub.drained()
+    await servers.reconnect(client, 0)
+    assert.ok(client.socket.recovered)
+    await until(() => client.events.includes('own'))
+    assert.equal(client.events, ['n', 'own'])
+    assert.ok((hub.stats().recovery?.droppedPackets ?? 0) > 30)
+  })
+})
+
 test('the bytes of packets are bounded', async () => {
   await withServers({ maxBytes: 10_000 }, ON, async (servers, hub) => {
     const client = await servers.connect(1)
