@@ -2,8 +2,8 @@ import type { Position } from '../wire/position.js'
 import { Extent } from './extent.js'
 import { Fifo } from './fifo.js'
 
-/** What a room weighs beside its name. */
-const ROOM_BYTES = 448
+/** What a room weighs beside its name, its packets not counted. */
+const ROOM_BYTES = 704
 
 /** What is kept of one room: whoever comes back is asked for its own rooms, and not for all that was sent meanwhile. */
 export class KeptRoom<Packet extends Position> {

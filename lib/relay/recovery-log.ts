@@ -198,6 +198,7 @@ export class RecoveryLog<Member extends Addressed> {
     this.#bytes += session.bytes
     this.#recovered++
     this.#replayed += missed.length
+    this.#bound(session)
     return { session, missed }
   }
 

@@ -66,6 +66,7 @@ test('a client that was sent nothing for long recovers, however much others were
     const client = await servers.connect(1)
     await emit(servers, 1)
     await until(() => client.received.length === 1)
+    const id = client.socket.id as string
     const others = () =>
       servers.run(0, ({ io }) => {
         for (let i = 0; i < 20; i++) io.to(`room-${i % 3}`).emit('other')
@@ -73,7 +74,7 @@ test('a client that was sent nothing for long recovers, however much others were
     await others()
     await servers.cut(client, 1)
     await others()
-    await servers.run(0, ({ io }, id) => io.to(id).emit('own') && undefined, client.socket.id as string)
+    await servers.run(0, ({ io }, id) => io.to(id).emit('own') && undefined, id)
     await hub.drained()
     await servers.reconnect(client, 0)
     assert.ok(client.socket.recovered)
