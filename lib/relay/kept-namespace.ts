@@ -3,7 +3,7 @@ import { packetExcept, packetRooms, readScope, Scope, senderSequence } from '../
 import { covers, type Position } from '../wire/position.js'
 import type { RecoveryTimes } from './control.js'
 import { Extent } from './extent.js'
-import { KeptRoom } from './kept-room.js'
+import { KeptRoom, type KeptRooms } from './kept-room.js'
 import type { AddressedPacket, MirroredSession, Past } from './mirrored-session.js'
 
 /** A member of the hub: its address is that of an incarnation. */
@@ -62,43 +62,6 @@ export class LoggedPacket<Sender extends Addressed> implements AddressedPacket {
   }
 }
 
-/** The rooms of all namespaces that have been forgotten as far as they were known, from the longest on. */
-export class Rooms<Sender extends Addressed> {
-  /** Of all rooms that are known. */
-  bytes = 0
-  quietBytes = 0
-  readonly #quiet = new Map<Room<Sender>, KeptNamespace<Sender>>()
-
-  added(room: Room<Sender>): void {
-    this.bytes += room.bytes
-  }
-
-  quieten(room: Room<Sender>, namespace: KeptNamespace<Sender>): void {
-    this.quietBytes += room.bytes
-    this.#quiet.set(room, namespace)
-  }
-
-  wake(room: Room<Sender>): void {
-    if (this.#quiet.delete(room)) this.quietBytes -= room.bytes
-  }
-
-  /** Nobody asks for it any more. */
-  remove(room: Room<Sender>): void {
-    this.wake(room)
-    this.bytes -= room.bytes
-  }
-
-  /** Forgets the one that nothing was kept of for longest. False if there is none. */
-  forget(): boolean {
-    for (const [room, namespace] of this.#quiet) {
-      namespace.forget(room)
-      this.remove(room)
-      return true
-    }
-    return false
-  }
-}
-
 /** What is kept for one namespace of Socket.IO. */
 export class KeptNamespace<Member extends Addressed> implements Past {
   /** Who has recovery on. */
@@ -110,15 +73,15 @@ export class KeptNamespace<Member extends Addressed> implements Past {
   size = 0
   /** The hub's sequence up to which packets are known no more. */
   dropped = 0
-  readonly #totals: Rooms<Member>
+  readonly #kept: KeptRooms<Room<Member>>
   readonly #rooms = new Map<string, Room<Member>>()
   /** As good as a room: what is for everybody. */
   readonly #everybody = new KeptRoom<LoggedPacket<Member>>('', 0)
   /** The hub's sequence up to which nothing is known of rooms that are not listed. */
   #floor = 0
 
-  constructor(totals: Rooms<Member>) {
-    this.#totals = totals
+  constructor(kept: KeptRooms<Room<Member>>) {
+    this.#kept = kept
   }
 
   /** Whether packets are kept: there is somebody who may miss them. */
@@ -144,7 +107,7 @@ export class KeptNamespace<Member extends Addressed> implements Past {
   drop(packet: LoggedPacket<Member>): void {
     for (const room of packet.rooms) {
       room.drop(packet)
-      if (room.packets.size === 0) this.#totals.quieten(room, this)
+      if (room.packets.size === 0) this.#kept.quieten(room, this)
     }
     if (packet.rooms.length === 0) this.#everybody.drop(packet)
     this.dropped = packet.hub
@@ -158,7 +121,7 @@ export class KeptNamespace<Member extends Addressed> implements Past {
   }
 
   close(): void {
-    for (const room of this.#rooms.values()) this.#totals.remove(room)
+    for (const room of this.#rooms.values()) this.#kept.remove(room)
     this.#rooms.clear()
   }
 
@@ -203,13 +166,13 @@ export class KeptNamespace<Member extends Addressed> implements Past {
   #roomOf(name: string): Room<Member> {
     const known = this.#rooms.get(name)
     if (known) {
-      if (known.packets.size === 0) this.#totals.wake(known)
+      if (known.packets.size === 0) this.#kept.wake(known)
       return known
     }
     // Whatever was sent there once, and who knows when, is not known.
     const room = new KeptRoom<LoggedPacket<Member>>(flatten(name), this.#floor)
     this.#rooms.set(room.name, room)
-    this.#totals.added(room)
+    this.#kept.added(room)
     return room
   }
 }

@@ -37,3 +37,45 @@ export class KeptRoom<Packet extends Position> {
     return ROOM_BYTES + this.name.length
   }
 }
+
+/** What forgets a room that it is told to. */
+interface Home<Room> {
+  forget(room: Room): void
+}
+
+/** The rooms of all namespaces, and those of them of which no packet is kept any more, from the longest on. */
+export class KeptRooms<Room extends { readonly bytes: number }> {
+  /** Of all rooms. */
+  bytes = 0
+  quietBytes = 0
+  readonly #quiet = new Map<Room, Home<Room>>()
+
+  added(room: Room): void {
+    this.bytes += room.bytes
+  }
+
+  quieten(room: Room, home: Home<Room>): void {
+    this.quietBytes += room.bytes
+    this.#quiet.set(room, home)
+  }
+
+  wake(room: Room): void {
+    if (this.#quiet.delete(room)) this.quietBytes -= room.bytes
+  }
+
+  /** Nobody asks for it any more. */
+  remove(room: Room): void {
+    this.wake(room)
+    this.bytes -= room.bytes
+  }
+
+  /** Forgets the one that has been quiet for longest. False if there is none. */
+  forget(): boolean {
+    for (const [room, home] of this.#quiet) {
+      home.forget(room)
+      this.remove(room)
+      return true
+    }
+    return false
+  }
+}

@@ -4,7 +4,8 @@ import { packetNamespace, sequenced } from '../wire/packet.js'
 import { type Position, readPosition } from '../wire/position.js'
 import type { OpenedSession, RecoveryTimes, SessionData, SessionRooms } from './control.js'
 import { Fifo } from './fifo.js'
-import { type Addressed, KeptNamespace, type LoggedPacket, Rooms } from './kept-namespace.js'
+import { type Addressed, KeptNamespace, type LoggedPacket } from './kept-namespace.js'
+import { type KeptRoom, KeptRooms } from './kept-room.js'
 import { MirroredSession } from './mirrored-session.js'
 
 /** What the hub keeps for clients that are away. */
@@ -36,7 +37,7 @@ export class RecoveryLog<Member extends Addressed> {
   readonly #limits: RecoveryLimits
   readonly #now: () => number
   readonly #namespaces = new Map<string, KeptNamespace<Member>>()
-  readonly #rooms = new Rooms<Member>()
+  readonly #rooms = new KeptRooms<KeptRoom<LoggedPacket<Member>>>()
   /** Of all namespaces. */
   readonly #packets = new Fifo<LoggedPacket<Member>>()
   /** Sessions of clients that are away, from the longest on. */
