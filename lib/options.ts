@@ -45,7 +45,7 @@ export interface HubOptions<C extends Contract = UntypedContract> extends Superv
 
 /** Bounds of connection state recovery. What is beyond is forgotten, oldest first; such clients connect anew. */
 export interface RecoveryOptions {
-  /** Bytes of packets and sessions together. @default 67108864, 64 MiB */
+  /** Bytes of packets, sessions and rooms together. @default 67108864, 64 MiB */
   maxBytes?: number
   /** Packets kept. @default 100000 */
   maxPackets?: number

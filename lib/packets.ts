@@ -1,4 +1,5 @@
 import type { HubError } from './errors.js'
+import { nextNumber } from './numbers.js'
 import { RecoveryDesk, type RecoveryLink } from './recovery.js'
 import type { RecoveryTimes, ToMember } from './relay/control.js'
 import type { Body } from './wire/codec.js'
@@ -315,8 +316,7 @@ export class Packets {
   }
 
   #nextCall(): number {
-    do this.#lastCall = this.#lastCall >= 0xffffffff ? 1 : this.#lastCall + 1
-    while (this.#inquiries.has(this.#lastCall))
+    this.#lastCall = nextNumber(this.#lastCall, 1, 0xffffffff, this.#inquiries)
     return this.#lastCall
   }
 }

@@ -15,6 +15,7 @@ const WORDS = {
   types: 'what users are told of',
   timers: 'timers that take Infinity',
   alarm: 'queues at their bound are told of once',
+  numbers: 'calls are numbered in one way',
 }
 
 /** What each folder may import beside its own files, and why. */
@@ -35,6 +36,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
     checks: WORDS.checks,
     types: WORDS.types,
     timers: WORDS.timers,
+    numbers: WORDS.numbers,
     thenable: 'what handlers and checks may return',
     alarm: WORDS.alarm,
   },
@@ -68,7 +70,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
 }
 
 /** The files at the top that every room may stand on: they know only each other. */
-const GROUND = ['alarm', 'errors', 'checks', 'contract', 'timers', 'thenable', 'version', 'types']
+const GROUND = ['alarm', 'errors', 'checks', 'contract', 'timers', 'numbers', 'thenable', 'version', 'types']
 
 /** The only third-party package, and who may import it. */
 const PEERS: Record<string, string> = { 'socket.io': 'socket.io' }

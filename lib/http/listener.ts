@@ -67,8 +67,10 @@ export class Listener implements Listening {
     if (!Number.isInteger(port) || port < 0 || port > 65_535) {
       throw invalid(`${where}: port must be a whole number from 0 to 65535, not ${show(port)}.`)
     }
-    if (host !== undefined && typeof host !== 'string') throw invalid(`${where}: host must be a string.`)
-    if (role !== undefined && typeof role !== 'string') throw invalid(`${where}: role must be a string.`)
+    if (host !== undefined && typeof host !== 'string')
+      throw invalid(`${where}: host must be a string, not ${show(host)}.`)
+    if (role !== undefined && typeof role !== 'string')
+      throw invalid(`${where}: role must be a string, not ${show(role)}.`)
     if (typeof path !== 'string' || !path.startsWith('/')) {
       throw invalid(`${where}: path must be a string that begins with a slash, not ${show(path)}.`)
     }
@@ -109,14 +111,19 @@ export class Listener implements Listening {
       })
     })
     // Out of file descriptors, mostly. The others go on being served, and this one comes again.
-    server.on('error', (error) => process.emitWarning(`Hubwire could not accept a connection: ${error.message}`))
+    server.on('error', (error) => {
+      process.emitWarning(
+        `hub.listen(): a connection could not be accepted (${error.message}). Look at the limit of open files.`,
+        'Hubwire',
+      )
+    })
     this.#router.open(this.#entrance, this.#path)
   }
 
   address(): AddressInfo {
     const address = this.#server.address()
     if (address === null || typeof address === 'string') {
-      throw new HubError('ERR_HUB_CLOSED', 'address(): this listener is closed.')
+      throw new HubError('ERR_HUB_CLOSED', 'address(): this port is closed. Ask for it before close().')
     }
     return address
   }

@@ -237,7 +237,9 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
         const asked = packets.ask(this.#name, to, body, onBody, onDone)
         const timer = setTimeout(() => {
           const missing = asked.end()
-          const message = `${what}: timeout reached, ${missing} of the servers asked did not answer in ${timeout} ms.`
+          // Whom it has asked, the hub has not told yet.
+          const who = missing === 0 ? 'the primary' : missing === 1 ? '1 server' : `${missing} servers`
+          const message = `${what}: ${who} did not answer within ${timeout} ms. See what keeps their event loops busy.`
           reject(new HubError('ERR_HUB_TIMEOUT', message))
         }, timeout)
       })

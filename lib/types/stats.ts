@@ -47,7 +47,7 @@ export interface TaskStats {
 export interface RecoveryStats {
   /** Packets kept. */
   readonly packets: number
-  /** Of packets and sessions together. */
+  /** Of packets, sessions and rooms together. */
   readonly bytes: number
   /** Clients whose session is mirrored, those that are away included. */
   readonly sessions: number

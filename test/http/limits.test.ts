@@ -75,6 +75,61 @@ site(
   },
 )
 
+test('by default 16 KiB of a request line are read, for 10 seconds', () =>
+  withSite([{ role: 'web', exec: web }], {}, async ({ port, hub }) => {
+    const line = `GET /${'x'.repeat(16_384 - 5)}`
+    const [full, over] = [new Client(port), new Client(port)]
+    await full.write(line)
+    await over.write(`${line}x`)
+    await over.until(() => over.ended, 'no end')
+    assertRefusal(over.received, '431 Request Header Fields Too Large')
+    await full.write('\n')
+    await until(() => hub.stats().http?.routed === 1, 'it goes to the worker')
+    const { setTimeout } = globalThis
+    // What takes ten seconds takes none.
+    const hasty = (callback: () => void, ms?: number) => setTimeout(callback, ms === 10_000 ? 0 : ms)
+    globalThis.setTimeout = hasty as typeof setTimeout
+    try {
+      const slow = new Client(port)
+      await slow.write('GET /wh')
+      await slow.until(() => slow.ended, 'no end')
+      assertRefusal(slow.received, '408 Request Timeout')
+      slow.destroy()
+    } finally {
+      globalThis.setTimeout = setTimeout
+    }
+    for (const client of [full, over]) client.destroy()
+  }))
+
+site('what speaks TLS is not waited for, nor is anybody who speaks no HTTP', { count: 1 }, async ({ port }) => {
+  const client = new Client(port)
+  await client.write('\x16\x03\x01\x02')
+  await client.got(/^HTTP\/1.1 400 Bad Request/)
+  client.destroy()
+})
+
+test('those that wait are answered 503 when their port is closed', () =>
+  withSite([], { waitTimeout: Number.POSITIVE_INFINITY }, async ({ port, hub, listening }) => {
+    const client = new Client(port)
+    await client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    await until(() => hub.stats().http?.waiting === 1, 'it waits')
+    await listening.close()
+    await client.until(() => client.ended, 'no end')
+    assertRefusal(client.received, '503 Service Unavailable')
+    client.destroy()
+  }))
+
+test('a worker that is not ready yet gets no connections', () =>
+  withSite([{ role: 'web', exec: web }], {}, async ({ port, hub }) => {
+    const started = hub.fork({ id: 'late', role: 'web', exec: web, env: { READY: 'manual' } })
+    started.catch(() => {})
+    const knows = () => hub.stats().http?.workers.some(({ id }) => id === 'late') === true
+    await until(knows, 'it serves')
+    for (let i = 0; i < 6; i++) assert.is((await fetch(port, '/who')).body, 'web-1')
+    await hub.stop('late')
+    await started.catch(() => {})
+  }))
+
 site('clients that drip do not prolong their time', { headTimeout: 300 }, async ({ port }) => {
   const client = new Client(port)
   const drip = setInterval(() => client.write('x'), 50)
@@ -230,7 +285,7 @@ test('what cannot work is refused in words', async () => {
     await refused({}, /port must be/)
     await refused({ port: 70_000 }, /port must be/)
     await refused({ port: '80' }, /port must be/)
-    await refused({ port: 0, sticky: 'sid' }, /sticky must be 'socket.io'/)
+    await refused({ port: 0, sticky: 'sid' }, /sticky must be "socket.io", "ip"/)
     await refused({ port: 0, sticky: { cookie: 'a', header: 'b' } }, /sticky must be/)
     await refused({ port: 0, sticky: { cookies: 'a' } }, /unknown option "cookies"/)
     await refused({ port: 0, sticky: { header: 'a b' } }, /sticky must be/)
