@@ -55,19 +55,21 @@ export function checkStrings(value: unknown, where: string): readonly string[] {
 
 /** Longer strings are cut in messages. */
 const MAX_SHOWN = 60
+const MAX_SHOWN_OBJECT = 100
 
 /** A value as an error message shows it: on one line, and short. */
 export function show(value: unknown): string {
   if (typeof value === 'string') {
     return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value)
   }
-  return inspect(value, {
+  const text = inspect(value, {
     depth: 1,
     breakLength: Infinity,
     compact: true,
     maxArrayLength: 5,
     maxStringLength: MAX_SHOWN,
   })
+  return text.length > MAX_SHOWN_OBJECT ? `${text.slice(0, MAX_SHOWN_OBJECT)}…` : text
 }
 
 function nearest(name: string, known: readonly string[]): string | undefined {

@@ -161,6 +161,15 @@ export class Primary extends Member {
       () => this.#exchange.hasSockets,
       (closed) => this.#listeners.delete(closed),
     )
+    const { role } = options
+    if (role !== undefined && !this.#exchange.directory.role(role)) {
+      const roles = [...this.#exchange.directory.roles].map(({ name }) => JSON.stringify(name))
+      const known = roles.length > 0 ? `There are: ${roles.join(', ')}.` : 'No worker has one.'
+      process.emitWarning(
+        `hub.listen(): nobody has the role ${JSON.stringify(role)}. ${known} Connections wait for hub.fork().`,
+        'Hubwire',
+      )
+    }
     await listener.start()
     this.#listeners.add(listener)
     // It was closed while the port was being opened.

@@ -6,7 +6,8 @@ import tls from 'node:tls'
 import type { Member } from '../member.js'
 import type { HttpServerAt, HttpServers, HttpToHub } from '../relay/control.js'
 import { detach, hasUnfinishedAnswer } from './raw-handle.js'
-import { sessionAddress } from './session-path.js'
+import { addressOf } from './session-id.js'
+import { sessionOf } from './session-path.js'
 
 /**
  * On requests that another member has forwarded: a secret that only members know, then the client's address, port and
@@ -39,6 +40,7 @@ export class Forwarding {
   readonly #servers = new Map<number, HttpServerAt>()
   #paths: readonly string[] = []
   #secret = ''
+  #warned = false
   /** Requests of sessions that are in progress here. */
   polls = 0
 
@@ -80,10 +82,25 @@ export class Forwarding {
   #addressOf(url: string | undefined): number | undefined {
     if (url === undefined) return undefined
     for (const path of this.#paths) {
-      const address = sessionAddress(path, url)
-      if (address !== undefined) return address
+      const id = sessionOf(path, url)
+      if (id === undefined) continue
+      const address = addressOf(id)
+      if (address === undefined) this.#warn()
+      return address
     }
     return undefined
+  }
+
+  /** Nothing else would tell of an `attachSocketIo()` that was forgotten: clients see unknown sessions now and then. */
+  #warn(): void {
+    // One server alone knows all its sessions, whatever they are called.
+    if (this.#warned || this.#servers.size < 2) return
+    this.#warned = true
+    process.emitWarning(
+      'hub.serve(): a request names a Socket.IO session that no member of the hub has opened. Call attachSocketIo(io, ' +
+        'hub) in every worker that serves Socket.IO. If you do, the client made it up, or is older than the hub.',
+      'Hubwire',
+    )
   }
 
   /** Who else owns the session; undefined when this member does, or nobody, or it has been forwarded already. */

@@ -46,8 +46,9 @@ export class Inlet implements HttpRoom {
   serve(given: HttpServer): void {
     const server = given as Server
     if (typeof server?.listen !== 'function' || typeof server.closeIdleConnections !== 'function') {
+      const hint = 'sockets' in Object(given) ? ' That is the Socket.IO server: give the one it was made for.' : ''
       throw invalid(
-        `hub.serve(): give it what http.createServer() or https.createServer() returns, not ${show(given)}.`,
+        `hub.serve(): give it what http.createServer() or https.createServer() returns, not ${show(given)}.${hint}`,
       )
     }
     if (this.#member.closed)

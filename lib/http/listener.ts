@@ -27,6 +27,14 @@ const OPTIONS: readonly (keyof ListenOptions)[] = [
 /** So many connections may not have said enough yet: each costs the primary a descriptor and some kilobytes. */
 const MAX_READING = 10_000
 
+/** What to do where a port cannot be opened. */
+const ADVICE: Record<string, string | undefined> = {
+  EADDRINUSE: 'Another process, or another hub.listen(), has this port. End it, or choose another; 0 takes any.',
+  EACCES: 'Ports below 1024 mostly need privileges. Choose a higher one.',
+  EADDRNOTAVAIL: 'This machine does not have that address. Choose another host, or leave it out for all.',
+  ENOTFOUND: 'That host name has no address. Choose another, or leave it out for all.',
+}
+
 const UNKNOWN = { target: undefined, fields: '' }
 
 /** Accepts connections on a port, and gives them to the router with what must be known of them. */
@@ -53,6 +61,7 @@ export class Listener implements Listening {
     onClose: (listener: Listener) => void,
   ) {
     const where = 'hub.listen()'
+    if (typeof options === 'number') throw invalid(`${where}: give an object of options, such as { port: ${options} }.`)
     checkOptions(options, OPTIONS, where)
     const {
       port,
@@ -65,7 +74,8 @@ export class Listener implements Listening {
       headTimeout,
     } = options
     if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-      throw invalid(`${where}: port must be a whole number from 0 to 65535, not ${show(port)}.`)
+      const advice = typeof port === 'string' ? ' Convert it with Number().' : ''
+      throw invalid(`${where}: port must be a whole number from 0 to 65535, not ${show(port)}.${advice}`)
     }
     if (host !== undefined && typeof host !== 'string')
       throw invalid(`${where}: host must be a string, not ${show(host)}.`)
@@ -100,13 +110,17 @@ export class Listener implements Listening {
     this.#mustRead = asked || sticky !== 'socket.io' ? () => true : hasSessions
   }
 
-  /** Resolves when the port is open. Rejects with Node's own error, such as `EADDRINUSE`. */
+  /** Resolves when the port is open. Rejects with Node's own error, such as `EADDRINUSE`, and what to do about it. */
   async start(): Promise<void> {
     const server = this.#server
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
+      const failed = (error: NodeJS.ErrnoException) => {
+        error.message = `hub.listen(): ${error.message}. ${ADVICE[error.code ?? ''] ?? 'See the host and the port.'}`
+        reject(error)
+      }
+      server.once('error', failed)
       server.listen(this.#listen, () => {
-        server.off('error', reject)
+        server.off('error', failed)
         resolve()
       })
     })

@@ -14,11 +14,17 @@ export function isBelow(path: string, target: string): boolean {
   return next === '/' || next === '?' || next === undefined
 }
 
-/** The incarnation that the session of a request below `path` lives in; undefined where it has none of ours. */
-export function sessionAddress(path: string, target: string): number | undefined {
+/** The session id that a request below `path` names, ours or not. */
+export function sessionOf(path: string, target: string): string | undefined {
   if (!isBelow(path, target)) return undefined
   const id = PARAMETER.exec(target)?.[1]
-  return id === undefined ? undefined : addressOf(id.includes('%') ? decoded(id) : id)
+  return id?.includes('%') ? decoded(id) : id
+}
+
+/** The incarnation that the session of a request below `path` lives in; undefined where it has none of ours. */
+export function sessionAddress(path: string, target: string): number | undefined {
+  const id = sessionOf(path, target)
+  return id === undefined ? undefined : addressOf(id)
 }
 
 function decoded(text: string): string {

@@ -1,5 +1,5 @@
 import type { Namespace } from 'socket.io'
-import { invalid } from '../errors.js'
+import { HubError, invalid } from '../errors.js'
 import { memberOf } from '../internal.js'
 import { hubAdapter } from './adapter.js'
 import { adapterClass } from './private.js'
@@ -14,13 +14,16 @@ import type { AnyServer } from './types.js'
  * It works in a worker, also in one without an HTTP server, and in the primary: `attachSocketIo(new Server(), hub)` is
  * all that it takes to emit from there. Call it before clients connect.
  * @throws {HubError} `ERR_INVALID_ARG_VALUE` when one of them is not what it should be, or when another server of this
- * process is attached already
+ * process is attached already; `ERR_HUB_CLOSED`
  */
 export function attachSocketIo<Server extends AnyServer>(io: Server, hub: object): Server {
   const member = memberOf(hub, 'attachSocketIo()')
   // Duck typing: another copy of socket.io is as good.
   if (typeof io?.adapter !== 'function' || typeof io.of !== 'function') {
     throw invalid('attachSocketIo(): give a Server of socket.io first, then the hub.')
+  }
+  if (member.closed) {
+    throw new HubError('ERR_HUB_CLOSED', "attachSocketIo(): this member's hub is closed. Attach before hub.close().")
   }
   if (member.packets.has('/')) {
     throw invalid(

@@ -1,5 +1,8 @@
+import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type HttpStats, HubError, startHub } from 'hubwire'
+import { attachSocketIo } from 'hubwire/socket.io'
+import { Server } from 'socket.io'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createRawServer } from '#lib/http/raw-handle.js'
@@ -12,6 +15,21 @@ function assertRefusal(text: string, status: string): void {
   const [head, body] = text.split('\r\n\r\n') as [string, string]
   assert.match(head, '\r\nConnection: close')
   assert.is(Number(/Content-Length: (\d+)/.exec(head)?.[1]), body.length)
+}
+
+for (const [name, count, told] of [
+  ['of several members, each is told once that a session is nobody’s', 2, 1],
+  ['one member alone knows all its sessions', 1, 0],
+] as const) {
+  site(name, { count, env: { SESSIONS: 'no' } }, async ({ hub, port }) => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+    for (const sid of ['x'.repeat(20), 'y'.repeat(20)]) await fetch(port, `/socket.io/?EIO=4&sid=${sid}`, { agent })
+    const id = (await fetch(port, '/who', { agent })).body
+    const warnings = await hub.to(id).request('warnings')
+    assert.is(warnings.length, told, String(warnings))
+    for (const warning of warnings) assert.match(warning, /Call attachSocketIo\(io, hub\) in every worker/)
+    agent.destroy()
+  })
 }
 
 site('a request line that is too long is answered 431', { maxRequestLine: 1000 }, async ({ port }) => {
@@ -240,10 +258,11 @@ test('connections that wait for a server that nobody has are told of, once', asy
       const clients = [new Client(port), new Client(port)]
       for (const client of clients) await client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
       await until(() => hub.stats().http?.waiting === 2, 'they wait')
-      await until(() => warnings.length > 0, 'somebody is told')
+      await until(() => warnings.length > 1, 'somebody is told')
       for (const client of clients) client.destroy()
     })
     assert.equal(warnings, [
+      'hub.listen(): nobody has the role "wbe". No worker has one. Connections wait for hub.fork().',
       'hub.listen(): connections wait, and no member of role "wbe" serves HTTP. Call hub.serve(server) in its workers.',
     ])
   } finally {
@@ -284,7 +303,8 @@ test('what cannot work is refused in words', async () => {
     await refused({ port: 0, stickiness: 'ip' }, /unknown option "stickiness"/)
     await refused({}, /port must be/)
     await refused({ port: 70_000 }, /port must be/)
-    await refused({ port: '80' }, /port must be/)
+    await refused({ port: '80' }, /port must be .*, not "80"\. Convert it with Number\(\)\.$/)
+    await refused(80 as unknown as object, /give an object of options, such as \{ port: 80 \}\.$/)
     await refused({ port: 0, sticky: 'sid' }, /sticky must be "socket.io", "ip"/)
     await refused({ port: 0, sticky: { cookie: 'a', header: 'b' } }, /sticky must be/)
     await refused({ port: 0, sticky: { cookies: 'a' } }, /unknown option "cookies"/)
@@ -298,6 +318,7 @@ test('what cannot work is refused in words', async () => {
       throw new Error('the port was given twice')
     } catch (error) {
       assert.is((error as NodeJS.ErrnoException).code, 'EADDRINUSE')
+      assert.match((error as Error).message, /^hub\.listen\(\): listen EADDRINUSE.* has this port\. End it, or choose/)
     }
     await taken.close()
     assert.throws(() => taken.address(), /closed/)
@@ -305,6 +326,7 @@ test('what cannot work is refused in words', async () => {
     await hub.close()
   }
   assert.is(await hub.listen({ port: 0 }).catch((error) => error.code), 'ERR_HUB_CLOSED')
+  assert.throws(() => attachSocketIo(new Server(), hub), /this member's hub is closed\. Attach before/)
 })
 
 test.run()

@@ -1,4 +1,5 @@
 import fs from 'node:fs'
+import type http from 'node:http'
 import os from 'node:os'
 import path from 'node:path'
 import { HubError, type PrimaryHub } from 'hubwire'
@@ -376,6 +377,10 @@ test('misuse is refused', () => {
   const misuse = (attempt: () => unknown, words: RegExp) =>
     assert.throws(attempt, (error: unknown) => error instanceof HubError && words.test(error.message))
   misuse(() => attachSocketIo(new Server(), hub), /attached already/)
+  misuse(
+    () => hub.serve(new Server() as unknown as http.Server),
+    /, not .{1,101}\. That is the Socket\.IO server: give/,
+  )
   misuse(() => attachSocketIo(new Server(), {}), /startHub\(\) or joinHub\(\)/)
   misuse(() => attachSocketIo({} as Server, hub), /Server of socket.io/)
 })

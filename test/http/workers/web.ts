@@ -7,8 +7,12 @@ export interface Web {
   tasks: {
     act: (what: 'attach' | 'closeIdle' | 'closeAll' | 'close' | 'block') => string
     open: () => number
+    warnings: () => string[]
   }
 }
+
+const warnings: string[] = []
+process.on('warning', ({ message }) => warnings.push(message))
 
 const hub = await joinHub<Web>({ ready: process.env.READY === 'manual' ? 'manual' : 'auto' })
 const server = createApp(() => hub.id, JSON.parse(process.env.SERVER ?? '{}'))
@@ -38,3 +42,4 @@ hub.handle('act', async (what) => {
   return String(server.listening)
 })
 hub.handle('open', () => new Promise((resolve) => server.getConnections((_, count) => resolve(count))))
+hub.handle('warnings', () => warnings)
