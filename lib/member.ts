@@ -299,6 +299,12 @@ export class Member extends HubEmitter {
       case 'restored':
         this.packets.control(message)
         break
+      case 'offence':
+        process.emitWarning(`${JSON.stringify(this.id)} sent what the hub does not take: ${message.message}`, {
+          type: 'Hubwire',
+          code: 'ERR_HUB_PROTOCOL',
+        })
+        break
       case 'stop':
         this.#onStop()
         break

@@ -71,6 +71,11 @@ class Inquiry {
     return this.#waiting.size === 0
   }
 
+  /** Whether that member still has to answer: whoever was not asked is not heard. */
+  expects(address: number): boolean {
+    return this.#waiting?.has(address) === true
+  }
+
   /** Whether that was the last one. */
   lost(address: number): boolean {
     return this.#waiting?.delete(address) === true && this.#waiting.size === 0
@@ -229,7 +234,7 @@ export class Packets {
   answered(text: string, at: number, bytes: Uint8Array | undefined, done: boolean, from: number): void {
     const call = readCall(text, at)
     const inquiry = this.#inquiries.get(call)
-    if (!inquiry) return
+    if (!inquiry?.expects(from)) return
     const start = callBody(at)
     const end = at + readLength(text, at)
     if (bytes || end > start) inquiry.onAnswer(text.substring(start, end), bytes)

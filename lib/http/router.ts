@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { HubError } from '../errors.js'
 import type { HttpToHub, HttpToMember, ToHub } from '../relay/control.js'
 import type { Peer } from '../relay/peer.js'
 import type { HttpStats } from '../types.js'
@@ -120,7 +121,7 @@ export class Router {
   /** A member passes a connection on: it belongs to another, or it serves no more. */
   handle(peer: Peer, message: ToHub, handle: Handle, bytes: Uint8Array | undefined): void {
     if (message.t !== 'route' || !isRawHandle(handle)) {
-      peer.protocolErrors++
+      peer.offend(new HubError('ERR_HUB_PROTOCOL', 'A handle came with a message that has none.'))
       handle.close()
       return
     }

@@ -119,6 +119,8 @@ export type ToMember =
   | { t: 'position'; hub: number }
   /** The answer to `restore`, at that point of the hub's order; null: the client has to connect anew. */
   | { t: 'restored'; n: number; hub: number; session: RestoredSession | null }
+  /** It sent what the hub does not take: told once. */
+  | { t: 'offence'; message: string }
   /** Finish your work and end. */
   | { t: 'stop' }
   | { t: 'left' }

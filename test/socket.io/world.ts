@@ -144,7 +144,7 @@ export class World {
   /** When a message had arrived wherever it was to go. */
   readonly done = new Map<number, number>()
   now = 0
-  readonly #directory = new Directory({ ...OPTIONS, onPressure: () => {}, onSlow: () => {} })
+  readonly #directory = new Directory({ ...OPTIONS, onPressure: () => {}, onSlow: () => {}, onOffence: () => {} })
 
   constructor(limits: RecoveryLimits, skipMiddlewares = true) {
     this.skipMiddlewares = skipMiddlewares
