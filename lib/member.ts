@@ -77,7 +77,7 @@ export class Member extends HubEmitter {
       send: (header, body, attachment) => link.write(header, body, attachment && [attachment]),
       onRefusedPayload,
     })
-    this.packets = new Packets(this.#membership)
+    this.packets = new Packets(this.#membership, (what, error) => this.#inbox.refuse(what, error))
     this.#outbox = new Outbox(this.#membership, validator, this.#pending)
     this.#inbox = new Inbox({
       validator,

@@ -42,7 +42,7 @@ export interface ArrivedPacket extends Body {
   readonly answer: ((body: Body | undefined, done: boolean) => void) | undefined
 }
 
-/** What takes the packets of one namespace. It must not throw. */
+/** What takes the packets of one namespace. It throws when a packet cannot be read, and for nothing else. */
 export type Receiver = (packet: ArrivedPacket) => void
 
 /** How packets leave. */
@@ -58,6 +58,7 @@ export interface PacketLink extends RecoveryLink {
 class Inquiry {
   /** Who has not yet sent its last answer; undefined until the hub has told whom it asked. */
   #waiting: Set<number> | undefined
+  /** Throws when the answer cannot be read. */
   readonly onAnswer: (text: string, bytes: Uint8Array | undefined) => void
   readonly onDone: () => void
 
@@ -108,13 +109,16 @@ const NO_BODY: Body = { text: '', bytes: undefined }
 export class Packets {
   readonly recovery: RecoveryDesk
   readonly #link: PacketLink
+  readonly #onUnreadable: (what: string, error: Error) => void
   readonly #attached = new Map<string, Attached>()
   readonly #inquiries = new Map<number, Inquiry>()
   #lastCall = 0
   #settling: Promise<void> | undefined
 
-  constructor(link: PacketLink) {
+  /** `onUnreadable`: something that another member sent cannot be read, and was dropped. */
+  constructor(link: PacketLink, onUnreadable: (what: string, error: Error) => void) {
     this.#link = link
+    this.#onUnreadable = onUnreadable
     this.recovery = new RecoveryDesk(link)
   }
 
@@ -227,7 +231,12 @@ export class Packets {
       return
     }
     const rooms = readScope(text, at) === Scope.Rooms ? packetRooms(text, at) : undefined
-    attached.receive({ rooms, answer, recoverable, text: body, bytes })
+    try {
+      attached.receive({ rooms, answer, recoverable, text: body, bytes })
+    } catch (error) {
+      this.unreadable('A packet of Socket.IO', error)
+      answer?.(undefined, true)
+    }
   }
 
   /** `done`: whether it is the sender's last. */
@@ -237,7 +246,13 @@ export class Packets {
     if (!inquiry?.expects(from)) return
     const start = callBody(at)
     const end = at + readLength(text, at)
-    if (bytes || end > start) inquiry.onAnswer(text.substring(start, end), bytes)
+    if (bytes || end > start) {
+      try {
+        inquiry.onAnswer(text.substring(start, end), bytes)
+      } catch (error) {
+        this.unreadable('An answer to a packet of Socket.IO', error)
+      }
+    }
     if (done && inquiry.lost(from)) this.#done(call, inquiry)
   }
 
@@ -263,6 +278,11 @@ export class Packets {
       case 'restored':
         this.recovery.control(message)
     }
+  }
+
+  /** Something that another member sent cannot be read. */
+  unreadable(what: string, error: unknown): void {
+    this.#onUnreadable(what, error as Error)
   }
 
   /** The hub is gone: what was asked is done, with what there is. */

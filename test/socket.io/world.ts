@@ -70,15 +70,20 @@ export class Worker {
       if (n !== undefined) world.copies.set(n, (world.copies.get(n) ?? 0) + 1)
       this.down.push({ frame, bytes, from: sender.address })
     }
-    this.#packets = new Packets({
-      address: peer.address,
-      closed: false,
-      hurry: () => {},
-      write: (start, rest, attachments) => this.up.push({ frame: start + rest, bytes: attachments?.[0], from: 0 }),
-      // What is told is told as JSON, and as it is now.
-      tell: (message) => this.up.push({ control: JSON.parse(JSON.stringify(message)) }),
-      sync: () => new Promise((resolve) => this.up.push({ pass: resolve })),
-    })
+    this.#packets = new Packets(
+      {
+        address: peer.address,
+        closed: false,
+        hurry: () => {},
+        write: (start, rest, attachments) => this.up.push({ frame: start + rest, bytes: attachments?.[0], from: 0 }),
+        // What is told is told as JSON, and as it is now.
+        tell: (message) => this.up.push({ control: JSON.parse(JSON.stringify(message)) }),
+        sync: () => new Promise((resolve) => this.up.push({ pass: resolve })),
+      },
+      (what, error) => {
+        throw new Error(`${what}: ${error.message}`)
+      },
+    )
     const adapter = hubAdapter(Base, this.#packets) as unknown as (nsp: Namespace) => Adapter
     const recovery = { maxDisconnectionDuration: 1e6, skipMiddlewares: world.skipMiddlewares }
     // The in-memory adapter with a memory would leave a timer behind.
