@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import type { TaskContext } from 'hubwire'
 import { attachSocketIo } from 'hubwire/socket.io'
-import { Server } from 'socket.io'
+import { type Namespace, Server } from 'socket.io'
 import { Exchange } from '#lib/exchange.js'
 import { Router } from '#lib/http/router.js'
 import { Member } from '#lib/member.js'
 import { PROTOCOL } from '#lib/relay/control.js'
 import type { Peer } from '#lib/relay/peer.js'
 import { Validator } from '#lib/schema.js'
+import { adapterClass } from '#lib/socket.io/private.js'
 import { VERSION } from '#lib/version.js'
 import { type Batch, MARKER } from '#lib/wire/batch.js'
 import { controlFrame } from '#lib/wire/frame.js'
@@ -17,6 +18,7 @@ import { Forger } from './forger.js'
 import type { Random } from './random.js'
 
 const MALLORY = 'mallory'
+const InMemory = adapterClass(new Server())
 const never = Number.POSITIVE_INFINITY
 
 /** What the hub must keep to, however it is used. */
@@ -129,7 +131,9 @@ export class World {
         if (from.id === MALLORY) return input
         return new Promise((resolve) => this.#release.push(() => resolve(input)))
       })
-      const io = attachSocketIo(new Server({ connectionStateRecovery: {} }), member)
+      // Socket.IO's own memory for recovery would leave a timer behind, and with it all of this.
+      const adapter = InMemory as unknown as (nsp: Namespace) => Namespace['adapter']
+      const io = attachSocketIo(new Server({ adapter, connectionStateRecovery: {} }), member)
       this.#servers.push(io)
       member.packets.tellRooms('/', { sockets: true, join: ['r', '__proto__', '\0number:1'] })
       io.on('forged', () => {})
