@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { inspect } from 'node:util'
 import { checkName, HubEmitter, LOCAL_EVENTS, surface } from './emitter.js'
 import { HubError } from './errors.js'
 import type { HttpRoom } from './http/room.js'
@@ -104,6 +105,13 @@ export class Member extends HubEmitter {
     return this.#membership.roster.members
   }
 
+  /** For `console.log(hub)`: not what it is made of. */
+  [inspect.custom](): string {
+    const role = this.role === undefined ? '' : `, role: ${inspect(this.role)}`
+    const state = this.closed ? 'closed' : this.members.find(({ id }) => id === this.id)?.state
+    return `${this.constructor.name}Hub { id: ${inspect(this.id)}${role}, state: ${inspect(state)}, members: ${this.members.length} }`
+  }
+
   // Messages
 
   override emit(event: string | symbol, ...args: unknown[]): boolean {
@@ -139,8 +147,8 @@ export class Member extends HubEmitter {
     return this.#scope.retry(times)
   }
 
-  delegate(task: string, input?: unknown): Promise<unknown> {
-    return this.#scope.delegate(task, input)
+  delegate(task: string, input?: unknown, ...more: unknown[]): Promise<unknown> {
+    return this.#scope.delegate(task, input, ...more)
   }
 
   handle(task: string, handler: unknown, options: HandleOptions = {}): () => void {
@@ -167,7 +175,7 @@ export class Member extends HubEmitter {
     const { roster } = this.#membership
     this.#membership.assertOpen('hub.drained()')
     return this.#membership.barrier(
-      target === undefined ? [Address.Everybody] : roster.addresses(parseTarget(target), 'hub.drained'),
+      target === undefined ? [Address.Everybody] : roster.addresses(parseTarget(target, 'hub.drained'), 'hub.drained'),
       'hub.drained()',
     )
   }

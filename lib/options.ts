@@ -1,4 +1,4 @@
-import { checkDuration, checkNumber, checkOptions } from './checks.js'
+import { checkDuration, checkNumber, checkOptions, show } from './checks.js'
 import type { Contract, UntypedContract } from './contract.js'
 import { invalid } from './errors.js'
 import type { ExchangeOptions } from './exchange.js'
@@ -74,12 +74,13 @@ export function readOptions(options: HubOptions<Contract>): PrimaryOptions {
   checkOptions(options, [...OWN_OPTIONS, ...SUPERVISION_OPTIONS], 'startHub()')
   const { ready = 'auto', signals = true, timeout = 30_000 } = options
   if (options.workers !== undefined && !Array.isArray(options.workers)) {
-    throw invalid('startHub(): workers must be a list, such as [{ role: "web", count: 2 }, { id: "mailer" }].')
+    const example = '[{ role: "web", count: 2 }, { id: "mailer" }]'
+    throw invalid(`startHub(): workers must be a list, such as ${example}, not ${show(options.workers)}.`)
   }
-  if (ready !== 'auto' && ready !== 'manual') throw invalid('startHub(): ready must be "auto" or "manual".')
-  if (typeof signals !== 'boolean') throw invalid('startHub(): signals must be true or false.')
-  if (typeof timeout !== 'number' || !(timeout > 0))
-    throw invalid('startHub(): timeout must be a positive number of milliseconds.')
+  if (ready !== 'auto' && ready !== 'manual')
+    throw invalid(`startHub(): ready must be "auto" or "manual", not ${show(ready)}.`)
+  if (typeof signals !== 'boolean') throw invalid(`startHub(): signals must be true or false, not ${show(signals)}.`)
+  checkDuration(timeout, 'startHub(): timeout')
   const supervision = Object.fromEntries(
     Object.entries(options).filter(([key]) => (SUPERVISION_OPTIONS as readonly string[]).includes(key)),
   ) as SupervisionOptions

@@ -75,7 +75,7 @@ export class Handlers {
 
   add(task: string, handler: unknown): void {
     if (typeof handler !== 'function')
-      throw invalid(`hub.handle(${JSON.stringify(task)}, …): the handler is no function.`)
+      throw invalid(`hub.handle(${JSON.stringify(task)}, …): the handler must be a function, not ${show(handler)}.`)
     if (this.#handlers.has(task) && !this.#retiring.has(task)) {
       throw invalid(
         `hub.handle(${JSON.stringify(task)}, …): this member serves it already. ` +
