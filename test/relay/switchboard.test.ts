@@ -279,6 +279,22 @@ test("the place of a packet in the order is the hub's to give, and nobody passes
   assert.equal((await hub.messages(other)).length, 2)
 })
 
+test('a call whose number cannot be written in an answer is refused: the answer would be to another call', async () => {
+  const hub = new FakeHub()
+  const caller = hub.member('caller')
+  const server = hub.member('server')
+  hub.send(server, new Outgoing().control({ t: 'handle', name: 'task', concurrency: null }))
+  const frame = requestFrame(0, server.place.address, 5, 0, 0, 'task', '1')
+  for (const unit of ['\u0100', '\uffff']) {
+    for (const at of [8, 9]) {
+      if (unit === '\u0100' && at === 9) continue
+      hub.send(caller, new Outgoing().add(frame.slice(0, at) + unit + frame.slice(at + 1)))
+    }
+  }
+  assert.deepEqual(await hub.messages(server), [])
+  assert.equal(hub.exchange.stats()[0]?.protocolErrors, 3)
+})
+
 test('events to an address that was never given out are counted and go nowhere', async () => {
   const hub = new FakeHub()
   const one = hub.member('one', ['news'])
