@@ -77,6 +77,7 @@ export class Member extends HubEmitter {
       validator,
       send: (header, body, attachment) => link.write(header, body, attachment && [attachment]),
       onRefusedPayload,
+      maxMessageBytes: () => this.#membership.maxMessageBytes,
     })
     this.packets = new Packets(this.#membership, (what, error) => this.#inbox.refuse(what, error))
     this.#outbox = new Outbox(this.#membership, validator, this.#pending)

@@ -12,6 +12,7 @@ const DEFAULT_SETTINGS: Settings = {
   timeout: 30_000,
   highWaterMark: 1 << 20,
   maxQueueBytes: 64 << 20,
+  maxMessageBytes: 64 << 20,
   gracePeriod: 10_000,
 }
 
@@ -47,6 +48,10 @@ export class Membership implements PacketLink {
 
   constructor(transport: Transport, onBroken: (error: Error) => void) {
     this.link = new Link(transport, { highWaterMark: DEFAULT_SETTINGS.highWaterMark, onBroken })
+  }
+
+  get maxMessageBytes(): number {
+    return this.settings.maxMessageBytes
   }
 
   get closed(): boolean {

@@ -22,6 +22,11 @@ export interface HubOptions<C extends Contract = UntypedContract> extends Superv
    */
   maxQueueBytes?: number
   /**
+   * Bytes of one message, one for each UTF-16 unit of text, above which it is refused at its sender with
+   * `ERR_HUB_PAYLOAD`. Whatever it says, 2^27 units of JSON or 2^28 bytes are the most. @default 67108864, 64 MiB
+   */
+  maxMessageBytes?: number
+  /**
    * Bytes held for a seat that starts or restarts; beyond, its events are dropped, oldest first, and further tasks
    * refused. @default 16777216, 16 MiB
    */
@@ -54,6 +59,7 @@ const OWN_OPTIONS: readonly (keyof HubOptions)[] = [
   'timeout',
   'highWaterMark',
   'maxQueueBytes',
+  'maxMessageBytes',
   'maxHeldBytes',
   'maxQueuedTasks',
   'recovery',
@@ -85,7 +91,7 @@ export function readOptions(options: HubOptions<Contract>): PrimaryOptions {
     Object.entries(options).filter(([key]) => (SUPERVISION_OPTIONS as readonly string[]).includes(key)),
   ) as SupervisionOptions
   const atLeastOne = (
-    name: 'highWaterMark' | 'maxQueueBytes' | 'maxHeldBytes' | 'maxQueuedTasks',
+    name: 'highWaterMark' | 'maxQueueBytes' | 'maxMessageBytes' | 'maxHeldBytes' | 'maxQueuedTasks',
     otherwise: number,
   ) => (options[name] === undefined ? otherwise : checkNumber(options[name], 1, `startHub(): ${name}`))
   return {
@@ -95,6 +101,7 @@ export function readOptions(options: HubOptions<Contract>): PrimaryOptions {
     timeout,
     highWaterMark: atLeastOne('highWaterMark', 1 << 20),
     maxQueueBytes: atLeastOne('maxQueueBytes', 64 << 20),
+    maxMessageBytes: atLeastOne('maxMessageBytes', 64 << 20),
     maxHeldBytes: atLeastOne('maxHeldBytes', 16 << 20),
     maxQueuedTasks: atLeastOne('maxQueuedTasks', 10_000),
     slowAfter: options.slowAfter === undefined ? 1000 : checkDuration(options.slowAfter, 'startHub(): slowAfter'),

@@ -1,6 +1,6 @@
 import { RecoveryDesk, type RecoveryLink } from './recovery.js'
 import type { RecoveryTimes, ToMember } from './relay/control.js'
-import type { Body } from './wire/codec.js'
+import { type Body, sizeOf, tooLarge } from './wire/codec.js'
 import { ASKING, ATTACHED, callBody, callHeader, KEPT, RECOVERABLE, readCall, readLength } from './wire/frame.js'
 import {
   answerKind,
@@ -47,6 +47,7 @@ export type Receiver = (packet: ArrivedPacket) => void
 
 /** How packets leave. */
 export interface PacketLink extends RecoveryLink {
+  readonly maxMessageBytes: number
   write(start: string, rest: string, attachments?: readonly Uint8Array[]): void
   /** Sends at once what was written. */
   hurry(): void
@@ -197,8 +198,8 @@ export class Packets {
     if (this.#link.closed) {
       queueMicrotask(onDone)
     } else {
-      this.#inquiries.set(call, inquiry)
       this.#write(ASKING, call, nsp, to, body)
+      this.#inquiries.set(call, inquiry)
     }
     return {
       end: () => {
@@ -206,6 +207,12 @@ export class Packets {
         return inquiry.missing
       },
     }
+  }
+
+  /** @throws {HubError} `ERR_HUB_PAYLOAD` when it is larger than what may travel */
+  assertFits(nsp: string, body: Body): void {
+    const { maxMessageBytes } = this.#link
+    if (sizeOf(body) > maxMessageBytes) throw tooLarge(body, maxMessageBytes, 'a packet of Socket.IO to', nsp)
   }
 
   // What comes
@@ -306,8 +313,11 @@ export class Packets {
     inquiry.onDone()
   }
 
-  #write(flags: number, call: number, nsp: string, to: Audience, { text, bytes }: Body, recovery = ''): void {
+  /** @throws {HubError} `ERR_HUB_PAYLOAD` */
+  #write(flags: number, call: number, nsp: string, to: Audience, body: Body, recovery = ''): void {
     if (this.#link.closed) return
+    this.assertFits(nsp, body)
+    const { text, bytes } = body
     const rooms = to.rooms ? writeRooms(to.rooms) : ''
     const kind = bytes ? flags | ATTACHED : flags
     const header = packetHeader(kind, call, to.scope, nsp, rooms, text.length, recovery)

@@ -46,7 +46,13 @@ async function joined(): Promise<{ member: Member; sent: Batch[]; receive: (fram
     address: 21,
     members: [{ id: 'a', role: undefined, pid: 1, incarnation: 1, state: 'ready', address: SELF }],
     roles: [],
-    settings: { timeout: 30_000, highWaterMark: 1 << 20, maxQueueBytes: 1 << 26, gracePeriod: 1000 },
+    settings: {
+      timeout: 30_000,
+      highWaterMark: 1 << 20,
+      maxQueueBytes: 1 << 26,
+      maxMessageBytes: 1 << 26,
+      gracePeriod: 1000,
+    },
   }
   receive(controlFrame(JSON.stringify(welcome)))
   await joining

@@ -139,6 +139,8 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
       }
       let endRemote: Asked | undefined
       const body = isLocal(opts) ? undefined : writeBody(Op.AskEvent, opts, listOf(packet.data, 'a packet'))
+      // Before anybody is asked: nobody could be told that the others were not.
+      if (body) packets.assertFits(this.#name, body)
       let endLocal = () => {}
       const local = new Promise<void>((resolve) => {
         endLocal = this.#ask(packet, opts, onAnswer, resolve)

@@ -2,7 +2,7 @@ import { checkOptions, show } from '../checks.js'
 import { HubError, invalid } from '../errors.js'
 import { isThenable } from '../thenable.js'
 import type { HandleOptions, Sender, TaskContext } from '../types.js'
-import { type Body, decodeValue, encodeError, encodeValue } from '../wire/codec.js'
+import { type Body, decodeValue, encodeError, encodeValue, sizeOf, tooLarge } from '../wire/codec.js'
 import {
   ATTACHED,
   callHeader,
@@ -50,6 +50,7 @@ export interface HandlersOptions {
   /** Sends a frame to the hub: its header, its body. */
   send(header: string, body: string, attachment: Uint8Array | undefined): void
   onRefusedPayload(): void
+  maxMessageBytes(): number
 }
 
 /** The tasks that this member serves, and those that it works on now. */
@@ -208,6 +209,8 @@ export class Handlers {
     let body: Body
     try {
       body = encodeValue(output, 'the answer of task', task, 'answer')
+      const limit = this.#options.maxMessageBytes()
+      if (sizeOf(body) > limit) throw tooLarge(body, limit, 'the answer of task', task)
     } catch (error) {
       this.#failed(address, call, error, RAISED)
       return

@@ -100,7 +100,7 @@ function writeWithin(error: Error, limits: ErrorLimits): Uint8Array {
 
 function encodeThrown(value: unknown, limits: ErrorLimits): Body {
   const body = encodeValue(value, 'what the handler threw')
-  const size = body.text.length + (body.bytes?.byteLength ?? 0)
+  const size = sizeOf(body)
   if (size <= limits.bytes) return body
   throw new HubError(
     'ERR_HUB_PAYLOAD',
@@ -146,6 +146,20 @@ export function decodeError(text: string, bytes: Uint8Array | undefined, whereab
   const error = decodeValue(text, bytes)
   markStack(error, whereabouts)
   return error
+}
+
+/** What counts of a body against `maxMessageBytes`: one byte for each UTF-16 unit of text, and what is attached. */
+export function sizeOf({ text, bytes }: Body): number {
+  return bytes === undefined ? text.length : text.length + bytes.byteLength
+}
+
+/** For who sends more than the hub's `maxMessageBytes`. */
+export function tooLarge(body: Body, maxMessageBytes: number, what: string, name?: string): HubError {
+  return new HubError(
+    'ERR_HUB_PAYLOAD',
+    `Cannot send ${describe(what, name)}: it has ${sizeOf(body)} bytes, and at most ${maxMessageBytes} (maxMessageBytes) ` +
+      'travel at a time. Send it in parts, or write it to a file and send the path.',
+  )
 }
 
 /** What is too long would break at the other end, where nobody could say whose it was. */

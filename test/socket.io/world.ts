@@ -74,6 +74,7 @@ export class Worker {
       {
         address: peer.address,
         closed: false,
+        maxMessageBytes: 1e9,
         hurry: () => {},
         write: (start, rest, attachments) => this.up.push({ frame: start + rest, bytes: attachments?.[0], from: 0 }),
         // What is told is told as JSON, and as it is now.
