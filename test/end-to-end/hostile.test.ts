@@ -13,7 +13,7 @@ const SPECS = [
 ]
 
 interface Attacked {
-  hub: PrimaryHub<{ tasks: Hostile['tasks'] & Victim['tasks'] }>
+  hub: PrimaryHub<{ events: { news: (value: unknown) => void }; tasks: Hostile['tasks'] & Victim['tasks'] }>
   /** Has mallory do it, and waits until it is counted and told. Returns what was told to the primary, and to it. */
   attack(what: string, address?: number): Promise<{ warning: string; told: string }>
 }
@@ -25,7 +25,7 @@ async function withMallory(run: (attacked: Attacked) => Promise<void>): Promise<
   process.on('warning', note)
   try {
     await withHub({ workers: SPECS }, async (plain) => {
-      const hub = plain as Attacked['hub']
+      const hub = plain as unknown as Attacked['hub']
       const pids = WORKERS.map((id) => pidOf(plain, id))
       const attack = async (what: string, address = 0) => {
         const before = linkOf(plain, 'mallory').protocolErrors
@@ -62,7 +62,6 @@ for (const [what, why] of [
       assert.match(warning, why)
       assert.match(told, why)
       await attack('garbage')
-      assert.ok(linkOf(hub as unknown as PrimaryHub, 'mallory').protocolErrors >= 5)
       hub.to('crew-1').emit('news', 1)
       await until(async () => (await hub.to('crew-1').request('heard')).length === 1, 'events still arrive')
     }))
