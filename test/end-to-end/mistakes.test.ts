@@ -123,6 +123,27 @@ test(
   }),
 )
 
+test(
+  'names that every object has are ordinary names of events and tasks',
+  alone(async (hub) => {
+    const heard: unknown[] = []
+    hub.onAny((event, args) => heard.push([event, args]))
+    const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty']
+    for (const name of names) {
+      assert.is((await failure(hub.delegate(name))).code, 'ERR_HUB_NO_HANDLER', name)
+      hub.on(name, (value) => heard.push(value))
+      hub.handle(name, (input) => input)
+      assert.is(await hub.delegate(name, name), name)
+      hub.emit(name, name)
+    }
+    await until(() => heard.length === names.length * 2, 'all events')
+    assert.equal(
+      heard,
+      names.flatMap((name) => [[name, [name]], name]),
+    )
+  }),
+)
+
 test('when startHub() resolves, nobody is still starting', () =>
   withHub({ workers: [{ id: 'a', exec }] }, async (hub) => {
     assert.equal(
