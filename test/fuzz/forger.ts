@@ -39,6 +39,8 @@ export interface Forged {
 
 /** Makes frames that a member might send if it were out of its mind, or knew the wire very well. */
 export class Forger {
+  /** From about here on go the numbers of calls that are under way. */
+  call = 0
   readonly #random: Random
   /** Addresses that mean somebody. */
   readonly #addresses: readonly number[]
@@ -83,14 +85,9 @@ export class Forger {
       case 1:
         return requestFrame(flags, address, random.below(8), random.number(), random.below(4), random.pick(NAMES), body)
       case 2:
-        return callFrame(
-          random.pick([Kind.Response, Kind.Failure, Kind.Refusal]) | flags,
-          address,
-          random.below(8),
-          body,
-        )
+        return callFrame(random.pick([Kind.Response, Kind.Failure, Kind.Refusal]) | flags, address, this.#call(), body)
       case 3:
-        return callFrame(random.pick([Kind.Cancel, Kind.Answer]) | flags, address, random.below(8), body)
+        return callFrame(random.pick([Kind.Cancel, Kind.Answer]) | flags, address, this.#call(), body)
       case 4:
         return senderFrame(address, random.below(3), random.pick(['alice', 'bob', 'primary', '']), undefined)
       case 5:
@@ -114,6 +111,10 @@ export class Forger {
     }
     const text = random.chance(0.03) ? JSON.stringify(anything(random)) : JSON.stringify(message)
     return random.chance(0.1) ? mutateText(random, text) : text
+  }
+
+  #call(): number {
+    return this.#random.chance(0.5) ? this.#random.below(8) : this.call + this.#random.below(4)
   }
 
   #address(): number {

@@ -53,6 +53,7 @@ export class World {
   /** What only honest members know. */
   #token = ''
   #events = 0
+  #asked = 0
   #release: (() => void)[] = []
   #handles = 0
   #closedHandles = 0
@@ -160,6 +161,8 @@ export class World {
     exchange.update(place, 'ready', 1)
     const forger = new Forger(random, [...this.#addresses, peer.address])
     for (let left = count; left > 0; ) {
+      // Alice asks twice each time, and Bob once.
+      forger.call = this.#asked * (1 + random.below(2))
       const asked = this.#ask()
       await this.#pump()
       for (let some = Math.min(left, 32); some > 0; some--, left--) {
@@ -180,6 +183,7 @@ export class World {
   /** To be done while forged batches come. */
   #ask(): Asked {
     this.#token = `token ${this.#random.next()} ${this.#random.next()}`
+    this.#asked++
     const answers = Promise.all([
       this.#alice.to('bob').timeout(never).request('wait', this.#token),
       this.#bob.to('alice').timeout(never).request('wait', this.#token),
