@@ -1,15 +1,7 @@
 import { types } from 'node:util'
 import { Deserializer, Serializer } from 'node:v8'
 import { type Carrier, Carriers, containsError } from './carriers.js'
-import {
-  define,
-  type ErrorField,
-  type ErrorLimits,
-  type ErrorParts,
-  fillError,
-  MAX_FIELD_BYTES,
-  newError,
-} from './errors.js'
+import { type ErrorField, type ErrorLimits, type ErrorParts, fillError, MAX_FIELD_BYTES, newError } from './errors.js'
 import { unclonable } from './refusal.js'
 
 // The structured clone as V8 writes it, except for views and errors, which are "host objects" of our own:
@@ -165,13 +157,26 @@ class Reader extends Deserializer {
 
   #readError(): Error {
     const index = this.readUint32()
-    const error = newError(this.readUint32())
+    const errorClass = this.readUint32()
+    const error = withoutFrames(() => newError(errorClass))
     if (error === undefined || this.errors.has(index)) throw corrupt()
-    // The frames that it was made in hold this reader, and V8's half of a reader holds what was read: if the rest cannot
-    // be read, that circle would stay for ever.
-    define(error, 'stack', undefined, false)
     this.errors.set(index, error)
     return error
+  }
+}
+
+/**
+ * The frames that an error is made in hold the reader, and V8's half of a reader holds what was read: if the rest cannot
+ * be read, that circle would stay for ever.
+ */
+function withoutFrames<T>(make: () => T): T {
+  const { stackTraceLimit } = Error
+  // Not an assignment, which throws where intrinsics are frozen.
+  Reflect.set(Error, 'stackTraceLimit', 0)
+  try {
+    return make()
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
   }
 }
 
