@@ -1,8 +1,9 @@
 /**
- * HTTP requests to 2 workers over 50 connections: Hubwire against plain cluster and `@socket.io/sticky`.
+ * HTTP requests to 2 workers over 50 connections: Hubwire, without and with Socket.IO on its workers (`attached`), against
+ * plain cluster and `@socket.io/sticky`.
  *
  * ```
- * npm run bench:http -- [--rounds 5] [--only get,post,close] [--contestants plain,sticky,hubwire] [--check]
+ * npm run bench:http -- [--rounds 5] [--only get,post,close] [--contestants plain,sticky,hubwire,attached] [--check]
  * ```
  *
  * `--check` makes a missed target an exit code of 1.
@@ -12,7 +13,7 @@ import { alternate, runContestant, type Summary, summarize } from './alternate.j
 import { CONNECTIONS, SECONDS, WORKERS, WORKLOADS, type Workload } from './http-workloads.js'
 import { readOptions } from './options.js'
 
-const CONTESTANTS = ['plain', 'sticky', 'hubwire'] as const
+const CONTESTANTS = ['plain', 'sticky', 'hubwire', 'attached'] as const
 type Contestant = (typeof CONTESTANTS)[number]
 
 /** Runs end after a time; the figures are given for so many requests. */

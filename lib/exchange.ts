@@ -10,7 +10,16 @@ import type { RecoveryLimits } from './relay/recovery-log.js'
 import { Switchboard } from './relay/switchboard.js'
 import { Dispatcher } from './tasks/dispatcher.js'
 import { after } from './timers.js'
-import type { Exit, LifecycleEvents, LinkStats, Member, MemberState, RecoveryStats } from './types.js'
+import type {
+  Exit,
+  LifecycleEvents,
+  LinkStats,
+  Member,
+  MemberState,
+  RecoveryStats,
+  SlowQueue,
+  TaskStats,
+} from './types.js'
 import { addressed, answerHello } from './welcome.js'
 import { type Batch, readBatch } from './wire/batch.js'
 import { Address, controlBody, controlFrame, Kind, readKind } from './wire/frame.js'
@@ -58,14 +67,16 @@ export class Exchange {
     this.directory = new Directory({
       ...options,
       onPressure: (place, producer, on) => this.tell(producer, { t: 'pressure', address: place.address, on }),
-      onSlow: (peer) => this.lifecycle('slow', peer.place, { queuedBytes: peer.queuedBytes }),
+      onSlow: ({ place, queuedBytes }) => this.lifecycle('slow', place, { queue: 'link', queuedBytes }),
+      onHeld: (place) => this.lifecycle('slow', place, { queue: 'held', queuedBytes: place.hold.bytes }),
       onOffence: (peer, error) => this.#reproach(peer, error),
     })
-    this.dispatcher = new Dispatcher(this.directory, options)
+    this.dispatcher = new Dispatcher(this.directory, options, (bytes) => this.slow('tasks', bytes))
     const lobby = new Lobby(
       {
         tell: (peer, message) => this.tell(peer, message),
         tellAll: (message) => this.#tellAll(message),
+        slow: (bytes) => this.slow('recovery', bytes),
       },
       options.recovery,
     )
@@ -94,6 +105,11 @@ export class Exchange {
     const peer = this.directory.enter(place, incarnation, transport)
     this.dispatcher.enter(peer)
     return peer
+  }
+
+  /** Whether any member has a Socket.IO server, and so sessions. */
+  get hasSockets(): boolean {
+    return this.#lobby.rooms.used
   }
 
   /** Frames that came from a member. Garbage is counted and shown to its sender, and costs nobody else anything. */
@@ -138,6 +154,9 @@ export class Exchange {
     const { place } = peer
     place.away = false
     place.lastExit = exit
+    // Counted for the seat: its next process must not hide them.
+    place.droppedEvents += peer.droppedEvents
+    peer.droppedEvents = 0
     this.directory.leave(peer)
     this.dispatcher.leave(peer)
     this.#hooks.gone(peer)
@@ -162,6 +181,12 @@ export class Exchange {
     this.#tellAll({ t: 'lifecycle', event, member, info })
   }
 
+  /** A queue of the hub's own is at its bound. */
+  slow(queue: SlowQueue, queuedBytes: number): void {
+    const place = this.directory.place('primary')
+    if (place) this.lifecycle('slow', place, { queue, queuedBytes })
+  }
+
   /** Asks for a sign of life. */
   ping(peer: Peer): void {
     peer.ask(controlFrame(JSON.stringify({ t: 'ping' } satisfies ToMember)))
@@ -183,10 +208,15 @@ export class Exchange {
         queuedTasks: this.dispatcher.queuedFor(place),
         runningTasks: peer ? this.dispatcher.outstanding(peer) : 0,
         droppedEvents: place.droppedEvents + hold.droppedEvents + (peer?.droppedEvents ?? 0),
+        refused: place.refused,
         protocolErrors: peer?.protocolErrors ?? 0,
         slow: peer?.slow ?? false,
       }
     })
+  }
+
+  taskStats(): TaskStats {
+    return this.dispatcher.stats()
   }
 
   /** It ends, and nobody is there any more. */

@@ -14,6 +14,7 @@ const WORDS = {
   checks: 'all refuse options in the same way',
   types: 'what users are told of',
   timers: 'timers that take Infinity',
+  alarm: 'queues at their bound are told of once',
 }
 
 /** What each folder may import beside its own files, and why. */
@@ -26,6 +27,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
     checks: 'what cannot be meant is shown in the same way',
     types: WORDS.types,
     timers: WORDS.timers,
+    alarm: WORDS.alarm,
   },
   tasks: {
     relay: 'who there is, and the way to them',
@@ -35,6 +37,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
     types: WORDS.types,
     timers: WORDS.timers,
     thenable: 'what handlers and checks may return',
+    alarm: WORDS.alarm,
   },
   supervisor: {
     errors: WORDS.errors,
@@ -50,6 +53,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
     types: WORDS.types,
     member: 'what the inlet is a part of: its type alone',
     emitter: 'what a listener of the user throws surfaces in one way',
+    alarm: WORDS.alarm,
   },
   'socket.io': {
     internal: 'the door to a member',
@@ -65,7 +69,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
 }
 
 /** The files at the top that every room may stand on: they know only each other. */
-const GROUND = ['errors', 'checks', 'contract', 'timers', 'thenable', 'version', 'types']
+const GROUND = ['alarm', 'errors', 'checks', 'contract', 'timers', 'thenable', 'version', 'types']
 
 /** The only third-party package, and who may import it. */
 const PEERS: Record<string, string> = { 'socket.io': 'socket.io' }

@@ -52,6 +52,7 @@ async function joined(): Promise<{ member: Member; sent: Batch[]; receive: (fram
       highWaterMark: 1 << 20,
       maxQueueBytes: 1 << 26,
       maxMessageBytes: 1 << 26,
+      maxPendingCalls: 1000,
       gracePeriod: 1000,
     },
   }

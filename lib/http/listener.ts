@@ -24,6 +24,9 @@ const OPTIONS: readonly (keyof ListenOptions)[] = [
   'waitTimeout',
 ]
 
+/** So many connections may not have said enough yet: each costs the primary a descriptor and some kilobytes. */
+const MAX_READING = 10_000
+
 const UNKNOWN = { target: undefined, fields: '' }
 
 /** Accepts connections on a port, and gives them to the router with what must be known of them. */
@@ -35,14 +38,32 @@ export class Listener implements Listening {
   readonly #server: Server
   readonly #listen: { port: number; host: string | undefined; backlog: number | undefined }
   readonly #reception: Reception | undefined
+  readonly #mustRead: () => boolean
   readonly #onClose: (listener: Listener) => void
   #closing: Promise<void> | undefined
 
-  /** @throws {HubError} `ERR_INVALID_ARG_VALUE` */
-  constructor(options: ListenOptions, router: Router, onClose: (listener: Listener) => void) {
+  /**
+   * @param hasSessions Whether any member has sessions for connections to stick to.
+   * @throws {HubError} `ERR_INVALID_ARG_VALUE`
+   */
+  constructor(
+    options: ListenOptions,
+    router: Router,
+    hasSessions: () => boolean,
+    onClose: (listener: Listener) => void,
+  ) {
     const where = 'hub.listen()'
     checkOptions(options, OPTIONS, where)
-    const { port, host, role, sticky = 'socket.io', path = '/socket.io/', backlog } = options
+    const {
+      port,
+      host,
+      role,
+      sticky = 'socket.io',
+      path = '/socket.io/',
+      backlog,
+      maxRequestLine,
+      headTimeout,
+    } = options
     if (!Number.isInteger(port) || port < 0 || port > 65_535) {
       throw invalid(`${where}: port must be a whole number from 0 to 65535, not ${show(port)}.`)
     }
@@ -67,11 +88,14 @@ export class Listener implements Listening {
       pending: 0,
       closed: false,
       warned: false,
+      reading: () => this.#reception?.size ?? 0,
     }
     this.#listen = { port, host, backlog }
     this.#server = createRawServer((handle) => this.#accept(handle))
     const { reads } = this.#stickiness
     this.#reception = reads && this.#receptionFor(reads, number('maxRequestLine', 16_384, 1), duration('headTimeout'))
+    const asked = maxRequestLine !== undefined || headTimeout !== undefined
+    this.#mustRead = asked || sticky !== 'socket.io' ? () => true : hasSessions
   }
 
   /** Resolves when the port is open. Rejects with Node's own error, such as `EADDRINUSE`. */
@@ -108,7 +132,8 @@ export class Listener implements Listening {
   }
 
   #accept(handle: RawHandle): void {
-    if (this.#reception) this.#reception.receive(handle)
+    // To read a connection costs as much as all the rest of the primary's work for it.
+    if (this.#reception && this.#mustRead()) this.#reception.receive(handle)
     else this.#admit(handle, undefined)
   }
 
@@ -117,6 +142,8 @@ export class Listener implements Listening {
       part,
       maxRequestLine,
       headTimeout,
+      maxReading: MAX_READING,
+      onCrowded: () => this.#router.crowded(),
       onRead: (handle, bytes) => this.#admit(handle, bytes),
       onRefuse: refuse,
     })

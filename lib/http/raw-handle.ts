@@ -43,6 +43,8 @@ function unexpected(what: string): HubError {
   )
 }
 
+const ignore = () => {}
+
 export function isRawHandle(value: unknown): value is RawHandle {
   const handle = value as Partial<RawHandle> | null | undefined
   return typeof handle?.close === 'function' && typeof handle.readStop === 'function'
@@ -78,9 +80,10 @@ export function readFrom(handle: RawHandle, onBytes: (bytes: Buffer | undefined)
   if (!READS_BARE || !('onread' in handle)) return readBySocket(handle, onBytes)
   handle.onread = (bytes) => onBytes(bytes && Buffer.from(bytes))
   if (handle.readStart() !== 0) setImmediate(onBytes, undefined)
-  // Whoever reads next sets its own `onread`, and nobody else is called meanwhile: there is nothing to take back.
   return () => {
     handle.readStop()
+    // Closed handles live until the next long collection, with all that hangs on them.
+    handle.onread = ignore
   }
 }
 
@@ -148,11 +151,14 @@ interface InternalMessage {
 
 /**
  * Listens for what Node itself answers to a handle. Node's own listener has been called before, and what waited behind
- * the handle is on its way. Whoever uses it must not depend on it alone: nothing says when Node changes it.
+ * the handle is on its way. Whoever uses it must not depend on it alone: nothing says when Node changes it. Returns what ends
+ * the listening.
  */
-export function onHandleAnswered(channel: EventEmitter, listener: (taken: boolean) => void): void {
-  channel.on('internalMessage', (message: InternalMessage | undefined) => {
+export function onHandleAnswered(channel: EventEmitter, listener: (taken: boolean) => void): () => void {
+  const onMessage = (message: InternalMessage | undefined) => {
     if (message?.cmd === 'NODE_HANDLE_ACK') listener(true)
     else if (message?.cmd === 'NODE_HANDLE_NACK') listener(false)
-  })
+  }
+  channel.on('internalMessage', onMessage)
+  return () => channel.off('internalMessage', onMessage)
 }

@@ -1,3 +1,4 @@
+import { attachmentSize } from '../wire/batch.js'
 import { packetExcept, packetRooms, readScope, Scope, senderSequence } from '../wire/packet.js'
 import type { Position } from '../wire/position.js'
 import type { RecoveryTimes } from './control.js'
@@ -41,7 +42,7 @@ export class LoggedPacket<Sender extends Addressed> implements AddressedPacket {
     this.frame = frame
     this.attachments = attachments
     this.loggedAt = loggedAt
-    this.bytes = attachments.reduce((sum, { byteLength }) => sum + byteLength, PACKET_BYTES + frame.length)
+    this.bytes = attachments.reduce((sum, one) => sum + attachmentSize(one), PACKET_BYTES + frame.length)
   }
 
   get origin(): number {

@@ -1,3 +1,4 @@
+import { Alarm } from '../alarm.js'
 import type { RecoveryStats } from '../types.js'
 import { owned } from '../wire/link.js'
 import { packetNamespace, sequenced } from '../wire/packet.js'
@@ -49,10 +50,13 @@ export class RecoveryLog<Member extends Addressed> {
   #droppedSessions = 0
   #expiredSessions = 0
 
-  /** `now`: milliseconds, of a clock that never goes back. */
-  constructor(limits: RecoveryLimits, now: () => number) {
+  readonly #alarm: Alarm
+
+  /** `now`: milliseconds, of a clock that never goes back. `onFull`: packets are forgotten before their time. */
+  constructor(limits: RecoveryLimits, now: () => number, onFull: (bytes: number) => void = () => {}) {
     this.#limits = limits
     this.#now = now
+    this.#alarm = new Alarm(() => onFull(this.#bytes))
   }
 
   /** Whether there is anything to look after. */
@@ -173,8 +177,11 @@ export class RecoveryLog<Member extends Addressed> {
     if (session) this.#forget(session)
   }
 
-  /** A client asks for its session, to be that member's from now on. Undefined: it has to connect anew. */
-  restore(home: Member, nsp: string, pid: string, offset: string): Restored<Member> | undefined {
+  /**
+   * A client asks for its session, to be that member's from now on. Undefined: it has to connect anew. `full`: nothing can
+   * be sent to that member.
+   */
+  restore(home: Member, nsp: string, pid: string, offset: string, full = false): Restored<Member> | undefined {
     this.#age()
     const namespace = this.#namespaces.get(nsp)
     const session = namespace?.sessions.get(pid)
@@ -184,7 +191,7 @@ export class RecoveryLog<Member extends Addressed> {
       return undefined
     }
     const knows = position && (namespace.knowsAllBehind(position) || namespace.knowsAllBehind(session.start))
-    if (!knows || position.hub < session.floor || this.#isExpired(session)) {
+    if (full || !knows || position.hub < session.floor || this.#isExpired(session)) {
       this.#refused++
       this.#forget(session)
       return undefined
@@ -205,6 +212,8 @@ export class RecoveryLog<Member extends Addressed> {
   /** Forgets what is too old. To be called now and then. */
   sweep(): void {
     this.#age()
+    const { maxBytes, maxPackets } = this.#limits
+    this.#alarm.settle(Math.max(this.#bytes / maxBytes, this.#packets.size / maxPackets), 1)
     for (const [nsp, namespace] of this.#namespaces) {
       if (!namespace.keeps && namespace.packets.size === 0) this.#namespaces.delete(nsp)
     }
@@ -259,6 +268,7 @@ export class RecoveryLog<Member extends Addressed> {
       if (!packet) break
       this.#drop(packet)
       this.#droppedPackets++
+      this.#alarm.raise()
     }
     for (const session of this.#away) {
       if (this.#away.size <= maxSessions && this.#bytes <= maxBytes) break

@@ -135,6 +135,11 @@ export class Rooms {
     return had
   }
 
+  /** Whether any member has a Socket.IO server. */
+  get used(): boolean {
+    return this.#namespaces.size > 0
+  }
+
   /** The members that have a namespace. */
   servers(nsp: string): readonly Peer[] {
     return [...(this.#namespaces.get(nsp)?.servers.counts.keys() ?? [])]

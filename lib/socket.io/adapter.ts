@@ -154,11 +154,13 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
         endLocal()
         endRemote?.end()
       }, opts.flags?.timeout)
-      Promise.all([this.serverCount(), local, remote]).then(([servers]) => {
+      const tell = ([servers]: [number, ...unknown[]]) => {
         clearTimeout(timer)
         for (let others = servers - 1; others > 0; others--) onClientCount(0)
         onClientCount(answers)
-      })
+      }
+      // Where the others could not be asked, their answers are missing: the emitter's timeout tells.
+      Promise.all([this.serverCount(), local, remote]).then(tell, () => {})
     }
 
     override addSockets(opts: BroadcastOptions, rooms: string[]): void {

@@ -25,19 +25,23 @@ export interface ListenOptions {
   host?: string
   /** Only workers of this role get these connections. @default all that called `hub.serve()` */
   role?: string
-  /** How connections find their workers. @default 'socket.io' */
+  /**
+   * How connections find their workers. With `socket.io`, as long as nobody has called `attachSocketIo()` there are no
+   * sessions to stick to: connections go to the worker with fewest, and are read there. @default 'socket.io'
+   */
   sticky?: Sticky
   /** Only requests below it have a session id: the path of your Socket.IO server. @default '/socket.io/' */
   path?: string
   /** Connections that may wait in the kernel to be accepted. @default 511 */
   backlog?: number
   /**
-   * Bytes that a request line may have, or the head where that is read; beyond, the answer is 431. @default 16384, 16 KiB
+   * Bytes that a request line may have, or the head where that is read; beyond, the answer is 431. Given, it is kept also
+   * while nobody has sessions. @default 16384, 16 KiB
    */
   maxRequestLine?: number
   /**
    * How long the request line, or the head, may take, in milliseconds; then the answer is 408, or none where nothing was
-   * ever sent. @default 10000
+   * ever sent. Given, it is kept also while nobody has sessions. @default 10000
    */
   headTimeout?: number
   /** Connections that may wait until a worker takes them; beyond, the answer is 503. @default 10000 */

@@ -1,6 +1,10 @@
-import { HubError, startHub } from 'hubwire'
+import type { AddressInfo } from 'node:net'
+import { type HttpStats, HubError, startHub } from 'hubwire'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { createRawServer } from '#lib/http/raw-handle.js'
+import { Reception } from '#lib/http/reception.js'
+import { until as untilTrue } from '../conditions.js'
 import { Client, fetch, site, until, web, withSite } from './harness.js'
 
 function assertRefusal(text: string, status: string): void {
@@ -49,6 +53,28 @@ site(
   },
 )
 
+site(
+  'nothing is read in the primary while nobody has sessions',
+  { count: 1, env: { SESSIONS: 'no' } },
+  async ({ hub, port }) => {
+    const open = () => hub.to('web-1').request('open')
+    const unread = new Client(port)
+    await untilTrue(async () => (await open()) === 1, 'the worker has a connection that never said anything')
+    // What the client says reaches the worker, however late it is.
+    await unread.write('GET /w')
+    await unread.write('ho HTTP/1.1\r\nHost: x\r\n\r\n')
+    await unread.got(/web-1$/)
+    await hub.to('web-1').request('act', 'attach')
+    const silent = new Client(port)
+    await silent.until(() => !silent.socket.connecting, 'no connection')
+    assert.is(await new Client(port).who(), 'web-1')
+    assert.is(await open(), 2, 'the one that has not asked yet is not there')
+    assert.is(await silent.who(), 'web-1')
+    unread.destroy()
+    silent.destroy()
+  },
+)
+
 site('clients that drip do not prolong their time', { headTimeout: 300 }, async ({ port }) => {
   const client = new Client(port)
   const drip = setInterval(() => client.write('x'), 50)
@@ -71,6 +97,8 @@ test('connections wait for a worker that is ready', () =>
 
 test('connections that wait too long, or are too many, are answered 503', () =>
   withSite([], { maxWaiting: 2, waitTimeout: 300 }, async ({ port, hub }) => {
+    const slow: string[] = []
+    hub.lifecycle.on('slow', ({ id }, { queue }) => slow.push(`${id} ${queue}`))
     const clients: Client[] = []
     for (let i = 0; i < 2; i++) {
       const client = new Client(port)
@@ -78,10 +106,13 @@ test('connections that wait too long, or are too many, are answered 503', () =>
       await client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
       await until(() => hub.stats().http?.waiting === i + 1, 'it waits')
     }
+    assert.equal(slow, [])
     const third = await fetch(port, '/')
     assert.is(third.status, 503)
     assert.is(third.headers['retry-after'], '1')
     assert.is(hub.stats().http?.waiting, 2, 'it did not take the place of another')
+    await until(() => slow.length > 0, 'it is told')
+    assert.equal(slow, ['primary connections'])
     for (const client of clients) {
       await client.until(() => client.ended, 'no end')
       assertRefusal(client.received, '503 Service Unavailable')
@@ -93,6 +124,57 @@ test('connections that wait too long, or are too many, are answered 503', () =>
     const posted = await fetch(port, '/', { method: 'POST', body: 'x'.repeat(200_000) })
     assert.is(posted.status, 503)
   }))
+
+test('what has been read of connections that wait is bounded, whoever sends how much at once', () =>
+  withSite([], { waitTimeout: 60_000, sticky: { cookie: 'id' } }, async ({ port, hub, listening }) => {
+    const clients: Client[] = []
+    const http = () => hub.stats().http as HttpStats
+    const request = `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n${'x'.repeat(60_000)}`
+    // Of each as much is kept as came with its first read, which is for the kernel to say.
+    while (http().rejected === 0 && clients.length < 4000) {
+      const some = Array.from({ length: 50 }, () => new Client(port))
+      clients.push(...some)
+      await Promise.all(some.map((client) => client.write(request)))
+      await until(() => http().waiting + http().rejected === clients.length, 'they wait or are refused')
+      assert.ok(http().waitingBytes < (64 << 20) + 100_000, `${http().waitingBytes} bytes`)
+    }
+    assert.ok(http().rejected > 0, `${clients.length} connections, ${http().waitingBytes} bytes`)
+    await listening.close()
+    assert.equal([http().waiting, http().waitingBytes], [0, 0])
+    for (const client of clients) client.destroy()
+  }))
+
+test('of too many connections that do not say enough, those go first that had most time to', async () => {
+  let crowded = 0
+  const read: string[] = []
+  const reception = new Reception({
+    part: 'line',
+    maxRequestLine: 1000,
+    headTimeout: 60_000,
+    maxReading: 3,
+    onRead: (handle, bytes) => {
+      read.push(String(bytes))
+      handle.close()
+    },
+    onRefuse: (handle) => handle.close(),
+    onCrowded: () => crowded++,
+  })
+  const server = createRawServer((handle) => reception.receive(handle))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const clients: Client[] = []
+  for (let i = 1; i <= 5; i++) {
+    clients.push(new Client((server.address() as AddressInfo).port))
+    await until(() => reception.size + crowded === i, 'it has come in')
+  }
+  assert.equal([reception.size, crowded], [3, 2])
+  for (const first of clients.slice(0, 2)) await first.until(() => first.closed || first.ended, 'it is not closed')
+  await clients[4]?.write('GET /last HTTP/1.1\r\n')
+  await until(() => read.length === 1, 'the last one is read')
+  assert.match(read[0] as string, /^GET \/last/)
+  reception.close()
+  server.close()
+  for (const client of clients) client.destroy()
+})
 
 test('connections that wait for a server that nobody has are told of, once', async () => {
   const warnings: string[] = []

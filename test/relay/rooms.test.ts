@@ -16,6 +16,7 @@ const OPTIONS = {
   slowAfter: 1000,
   onSlow: () => {},
   onOffence: () => {},
+  onHeld: () => {},
   onPressure: () => {},
 }
 

@@ -1,6 +1,6 @@
 // Compiled, never run: the rest of the hub, lifecycle, workers.
 import events from 'node:events'
-import type { Exit, Hub, HubStats, Member, MemberState, PrimaryHub, WorkerHub, WorkerSpec } from 'hubwire'
+import type { Exit, Hub, HubStats, Member, MemberState, PrimaryHub, SlowQueue, WorkerHub, WorkerSpec } from 'hubwire'
 import type { App } from './app.js'
 import { type Equal, expectType, the } from './assert.js'
 
@@ -39,7 +39,7 @@ hub.lifecycle
   .on('restart', (_who, info) => expectType<Equal<typeof info, { attempt: number; delay: number; exit: Exit }>>())
   .on('give-up', (_who, info) => expectType<Equal<typeof info, { restarts: number; period: number; exit: Exit }>>())
   .on('hung', (_who, info) => expectType<Equal<typeof info, { silence: number }>>())
-  .once('slow', (_who, info) => expectType<Equal<typeof info, { queuedBytes: number }>>())
+  .once('slow', (_who, info) => expectType<Equal<typeof info, { queue: SlowQueue; queuedBytes: number }>>())
   .off('reload', () => {})
 // @ts-expect-error no such event
 hub.lifecycle.on('exit', () => {})

@@ -1,9 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { joinHub } from 'hubwire'
+import { attachSocketIo } from 'hubwire/socket.io'
 import { Server } from 'socket.io'
-import { makeSessionId } from '#lib/http/session-id.js'
-import { memberOf } from '#lib/internal.js'
 import { createApp } from '../app.js'
 
 export interface Chat {
@@ -16,13 +14,12 @@ export interface Chat {
 }
 
 const hub = await joinHub<Chat>()
-const { address } = memberOf(hub, 'test')
 const server = createApp(() => hub.id)
 // The echo server of the app would answer every upgrade.
 server.removeAllListeners('upgrade')
 hub.serve(server)
 const io = new Server(server, { maxHttpBufferSize: 3e6 })
-io.engine.generateId = () => makeSessionId(address, randomBytes(15).toString('base64url'))
+attachSocketIo(io, hub)
 const remotes: Record<string, string> = {}
 io.engine.use((req: IncomingMessage, _res: unknown, next: () => void) => {
   const sid = /sid=([^&]+)/.exec(req.url ?? '')?.[1]

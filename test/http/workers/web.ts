@@ -1,9 +1,11 @@
 import { joinHub } from 'hubwire'
+import { attachSocketIo } from 'hubwire/socket.io'
+import { Server } from 'socket.io'
 import { createApp } from '../app.js'
 
 export interface Web {
   tasks: {
-    act: (what: 'closeIdle' | 'closeAll' | 'close' | 'block') => string
+    act: (what: 'attach' | 'closeIdle' | 'closeAll' | 'close' | 'block') => string
     open: () => number
   }
 }
@@ -12,8 +14,13 @@ const hub = await joinHub<Web>({ ready: process.env.READY === 'manual' ? 'manual
 const server = createApp(() => hub.id, JSON.parse(process.env.SERVER ?? '{}'))
 if (process.env.MAX_CONNECTIONS) server.maxConnections = Number(process.env.MAX_CONNECTIONS)
 if (process.env.SERVE !== 'no') hub.serve(server)
+// The primary looks for sessions only where there are any.
+if (process.env.SESSIONS !== 'no') attachSocketIo(new Server(), hub)
 hub.handle('act', async (what) => {
   switch (what) {
+    case 'attach':
+      attachSocketIo(new Server(), hub)
+      break
     case 'closeIdle':
       server.closeIdleConnections()
       break
