@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { show } from './checks.js'
 import { invalid } from './errors.js'
 import type { Sender } from './types.js'
 import { MAX_NAME_LENGTH } from './wire/frame.js'
@@ -58,7 +59,8 @@ export abstract class HubEmitter extends EventEmitter {
   }
 
   onAny(listener: AnyListener): this {
-    if (typeof listener !== 'function') throw invalid('hub.onAny(…): the listener is no function.')
+    if (typeof listener !== 'function')
+      throw invalid(`hub.onAny(…): the listener must be a function, not ${show(listener)}.`)
     this.#anyListeners = [...this.#anyListeners, listener]
     if (this.#anyListeners.length === 1) this.listenToAll(true)
     return this
@@ -122,8 +124,9 @@ export function surface(error: unknown): void {
 /** @throws {HubError} `ERR_INVALID_ARG_VALUE` when it cannot stand in a frame's header */
 export function checkName(name: unknown, what: 'event' | 'task'): asserts name is string {
   if (typeof name !== 'string') {
-    throw invalid(`The name of ${what === 'event' ? 'an event' : 'a task'} must be a string.`)
+    throw invalid(`The name of ${what === 'event' ? 'an event' : 'a task'} must be a string, not ${show(name)}.`)
   }
+  if (name === '') throw invalid(`The name of ${what === 'event' ? 'an event' : 'a task'} is empty. Give it one.`)
   if (name.length > MAX_NAME_LENGTH) {
     throw invalid(
       `The ${what} name ${JSON.stringify(`${name.slice(0, 40)}…`)} is longer than ${MAX_NAME_LENGTH} characters. Shorten it.`,

@@ -1,5 +1,7 @@
+import { HubError } from './errors.js'
 import { abandonHeld, deliverHeld } from './held.js'
 import type { HttpToHub, Settings, ToHub, ToMember } from './relay/control.js'
+import { readToHub } from './relay/control-reader.js'
 import { Directory } from './relay/directory.js'
 import { Lobby } from './relay/lobby.js'
 import type { Peer } from './relay/peer.js'
@@ -67,6 +69,7 @@ export class Exchange {
       onPressure: (place, producer, on) => this.tell(producer, { t: 'pressure', address: place.address, on }),
       onSlow: ({ place, queuedBytes }) => this.lifecycle('slow', place, { queue: 'link', queuedBytes }),
       onHeld: (place) => this.lifecycle('slow', place, { queue: 'held', queuedBytes: place.hold.bytes }),
+      onOffence: (peer, error) => this.#reproach(peer, error),
     })
     this.dispatcher = new Dispatcher(this.directory, options, (bytes) => this.slow('tasks', bytes))
     const lobby = new Lobby(
@@ -109,7 +112,7 @@ export class Exchange {
     return this.#lobby.rooms.used
   }
 
-  /** Frames that came from a member. Garbage is counted and costs its sender a warning, nobody else anything. */
+  /** Frames that came from a member. Garbage is counted and shown to its sender, and costs nobody else anything. */
   receive(peer: Peer, batch: () => Batch | undefined, handle?: Handle): void {
     try {
       const received = batch()
@@ -117,15 +120,19 @@ export class Exchange {
       if (handle) this.#receiveHandle(peer, received, handle)
       else this.#switchboard.receive(peer, received)
     } catch (error) {
-      if (peer.protocolErrors++ > 0) return
-      const { id } = peer.place
-      const { message, stack } = error as Error
-      process.emitWarning(`${JSON.stringify(id)} sent what the hub cannot read: ${message}`, {
-        type: 'Hubwire',
-        code: 'ERR_HUB_PROTOCOL',
-        detail: stack,
-      })
+      peer.offend(error as Error)
     }
+  }
+
+  /** Whoever looks after the hub is told, and so is the member: its own log is where its mistake is looked for. */
+  #reproach(peer: Peer, error: Error): void {
+    const { message, stack } = error
+    process.emitWarning(`${JSON.stringify(peer.place.id)} sent what the hub does not take: ${message}`, {
+      type: 'Hubwire',
+      code: 'ERR_HUB_PROTOCOL',
+      detail: stack,
+    })
+    if (!peer.gone) this.tell(peer, { t: 'offence', message })
   }
 
   /** The seat's state as its supervisor sees it. */
@@ -224,7 +231,7 @@ export class Exchange {
   }
 
   #control(peer: Peer, body: string): void {
-    const message = JSON.parse(body) as ToHub
+    const message = readToHub(body)
     switch (message.t) {
       case 'hello':
         this.#welcome(peer, message)
@@ -270,8 +277,11 @@ export class Exchange {
       case 'connections':
         this.#hooks.http(peer, message)
         break
+      case 'route':
+        peer.offend(new HubError('ERR_HUB_PROTOCOL', 'A connection came without its handle.'))
+        break
       default:
-        peer.protocolErrors++
+        message satisfies never
     }
   }
 
@@ -300,7 +310,7 @@ export class Exchange {
     let bytes: Uint8Array | undefined
     try {
       readBatch(batch, (text, at, length, attachment) => {
-        if (readKind(text, at) === Kind.Control) message = JSON.parse(controlBody(text, at, length)) as ToHub
+        if (readKind(text, at) === Kind.Control) message = readToHub(controlBody(text, at, length))
         bytes = attachment
       })
     } finally {

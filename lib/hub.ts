@@ -3,6 +3,7 @@ import type { Contract, UntypedContract } from './contract.js'
 import { invalid } from './errors.js'
 import { type HubOptions, readOptions } from './options.js'
 import { Primary } from './primary.js'
+import { isPm2Cluster, PM2_CURE } from './process-manager.js'
 import type { PrimaryHub } from './types.js'
 
 /** One process is one hub. */
@@ -17,6 +18,9 @@ let running: Primary | undefined
 export async function startHub<C extends Contract = UntypedContract>(
   options: HubOptions<C> = {},
 ): Promise<PrimaryHub<C>> {
+  if (!cluster.isPrimary && isPm2Cluster()) {
+    throw invalid(`startHub() was called in a worker of PM2, which runs this app in cluster mode. ${PM2_CURE}`)
+  }
   if (!cluster.isPrimary) {
     throw invalid('startHub() was called in a worker. It belongs into the primary; a worker calls joinHub().')
   }
@@ -27,15 +31,16 @@ export async function startHub<C extends Contract = UntypedContract>(
     if (running === hub) running = undefined
   })
   running = hub
+  const opens = options.ready !== 'manual'
   try {
-    await hub.start(options.workers ?? [])
+    await hub.start(options.workers ?? [], opens)
   } catch (error) {
     // A signal came meanwhile. The process ends in order, as it was told: that is no failure to report.
     if (hub.ending) await new Promise(() => {})
     await hub.abandon()
     throw error
   }
-  if (options.ready !== 'manual') setImmediate(() => hub.closed || hub.ready())
+  if (opens) setImmediate(() => hub.closed || hub.ready())
   // Primary is typed for every contract; which one it is, only the types know.
   return hub as unknown as PrimaryHub<C>
 }

@@ -29,6 +29,9 @@ import {
 } from './wire/frame.js'
 import type { Handle } from './wire/transport.js'
 
+/** So many kinds of what cannot be read are told of: whoever makes up names is not to fill this process's log. */
+const MAX_WARNED = 256
+
 export interface InboxOptions {
   validator: Validator
   /** Where events go. */
@@ -149,19 +152,18 @@ export class Inbox {
       args = flags & SINGLE ? [decodeValue(text, bytes)] : decodeArguments(text, bytes)
       if (!(flags & VALIDATED) && this.#validator.hasEvent(name)) args = this.#validator.eventArguments(name, args)
     } catch (error) {
-      this.#refusePayload(name, from, error as Error)
+      this.refuse(`Event ${JSON.stringify(name)} from ${JSON.stringify(from.id)}`, error as Error, name)
       return
     }
     this.#emitter.deliver(name, args, from)
   }
 
-  /** Nobody awaits an event, so nobody can be told but whoever runs this process: once for each event. */
-  #refusePayload(name: string, from: Sender, error: Error): void {
+  /** Nobody awaits it, so nobody can be told but whoever runs this process: once for each `kind`. */
+  refuse(what: string, error: Error, kind = what): void {
     this.refusedPayloads++
-    if (this.#warned.has(name)) return
-    this.#warned.add(name)
-    const event = `Event ${JSON.stringify(name)} from ${JSON.stringify(from.id)}`
-    process.emitWarning(`${event} was dropped: ${error.message}`, {
+    if (this.#warned.has(kind) || this.#warned.size >= MAX_WARNED) return
+    this.#warned.add(kind)
+    process.emitWarning(`${what} was dropped: ${error.message}`, {
       type: 'Hubwire',
       code: 'ERR_HUB_PAYLOAD',
     })

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { inspect } from 'node:util'
 import { checkName, HubEmitter, LOCAL_EVENTS, surface } from './emitter.js'
 import { HubError } from './errors.js'
 import type { HttpRoom } from './http/room.js'
@@ -81,13 +82,14 @@ export class Member extends HubEmitter {
       validator,
       send: (header, body, attachment) => link.write(header, body, attachment && [attachment]),
       onRefusedPayload,
+      maxMessageBytes: () => this.#membership.maxMessageBytes,
       refuses: () => {
         const { full } = this.#membership
         if (full) this.#membership.refuse()
         return full
       },
     })
-    this.packets = new Packets(this.#membership)
+    this.packets = new Packets(this.#membership, (what, error) => this.#inbox.refuse(what, error))
     this.#outbox = new Outbox(this.#membership, validator, this.#pending)
     this.#inbox = new Inbox({
       validator,
@@ -112,6 +114,13 @@ export class Member extends HubEmitter {
 
   get members(): readonly MemberInfo[] {
     return this.#membership.roster.members
+  }
+
+  /** For `console.log(hub)`: not what it is made of. */
+  [inspect.custom](): string {
+    const role = this.role === undefined ? '' : `, role: ${inspect(this.role)}`
+    const state = this.closed ? 'closed' : this.members.find(({ id }) => id === this.id)?.state
+    return `${this.constructor.name}Hub { id: ${inspect(this.id)}${role}, state: ${inspect(state)}, members: ${this.members.length} }`
   }
 
   // Messages
@@ -149,8 +158,8 @@ export class Member extends HubEmitter {
     return this.#scope.retry(times)
   }
 
-  delegate(task: string, input?: unknown): Promise<unknown> {
-    return this.#scope.delegate(task, input)
+  delegate(task: string, input?: unknown, ...more: unknown[]): Promise<unknown> {
+    return this.#scope.delegate(task, input, ...more)
   }
 
   handle(task: string, handler: unknown, options: HandleOptions = {}): () => void {
@@ -177,7 +186,7 @@ export class Member extends HubEmitter {
     const { roster } = this.#membership
     this.#membership.assertOpen('hub.drained()')
     return this.#membership.barrier(
-      target === undefined ? [Address.Everybody] : roster.addresses(parseTarget(target), 'hub.drained'),
+      target === undefined ? [Address.Everybody] : roster.addresses(parseTarget(target, 'hub.drained'), 'hub.drained'),
       'hub.drained()',
     )
   }
@@ -324,6 +333,12 @@ export class Member extends HubEmitter {
       case 'position':
       case 'restored':
         this.packets.control(message)
+        break
+      case 'offence':
+        process.emitWarning(`${JSON.stringify(this.id)} sent what the hub does not take: ${message.message}`, {
+          type: 'Hubwire',
+          code: 'ERR_HUB_PROTOCOL',
+        })
         break
       case 'stop':
         this.#onStop()

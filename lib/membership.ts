@@ -13,6 +13,7 @@ const DEFAULT_SETTINGS: Settings = {
   timeout: 30_000,
   highWaterMark: 1 << 20,
   maxQueueBytes: 64 << 20,
+  maxMessageBytes: 64 << 20,
   maxPendingCalls: 100_000,
   gracePeriod: 10_000,
 }
@@ -55,6 +56,10 @@ export class Membership implements PacketLink {
     this.#alarm = new Alarm(onFull)
     const onDrain = () => this.#alarm.settle(0, 1)
     this.link = new Link(transport, { highWaterMark: DEFAULT_SETTINGS.highWaterMark, onBroken, onDrain })
+  }
+
+  get maxMessageBytes(): number {
+    return this.settings.maxMessageBytes
   }
 
   get closed(): boolean {

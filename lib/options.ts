@@ -1,4 +1,4 @@
-import { checkDuration, checkNumber, checkOptions } from './checks.js'
+import { checkDuration, checkNumber, checkOptions, show } from './checks.js'
 import type { Contract, UntypedContract } from './contract.js'
 import { invalid } from './errors.js'
 import type { ExchangeOptions } from './exchange.js'
@@ -21,6 +21,11 @@ export interface HubOptions<C extends Contract = UntypedContract> extends Superv
    * Bytes queued towards a member above which it is slow at once, and takes no more tasks. @default 67108864, 64 MiB
    */
   maxQueueBytes?: number
+  /**
+   * Bytes of one message, one for each UTF-16 unit of text, above which it is refused at its sender with
+   * `ERR_HUB_PAYLOAD`. Whatever it says, 2^27 units of JSON or 2^28 bytes are the most. @default 67108864, 64 MiB
+   */
+  maxMessageBytes?: number
   /**
    * Bytes held for a seat that starts or restarts; beyond, its events are dropped, oldest first, and further tasks
    * refused. @default 16777216, 16 MiB
@@ -59,6 +64,7 @@ const OWN_OPTIONS: readonly (keyof HubOptions)[] = [
   'timeout',
   'highWaterMark',
   'maxQueueBytes',
+  'maxMessageBytes',
   'maxHeldBytes',
   'maxQueuedTasks',
   'maxPendingCalls',
@@ -80,17 +86,18 @@ export function readOptions(options: HubOptions<Contract>): PrimaryOptions {
   checkOptions(options, [...OWN_OPTIONS, ...SUPERVISION_OPTIONS], 'startHub()')
   const { ready = 'auto', signals = true, timeout = 30_000 } = options
   if (options.workers !== undefined && !Array.isArray(options.workers)) {
-    throw invalid('startHub(): workers must be a list, such as [{ role: "web", count: 2 }, { id: "mailer" }].')
+    const example = '[{ role: "web", count: 2 }, { id: "mailer" }]'
+    throw invalid(`startHub(): workers must be a list, such as ${example}, not ${show(options.workers)}.`)
   }
-  if (ready !== 'auto' && ready !== 'manual') throw invalid('startHub(): ready must be "auto" or "manual".')
-  if (typeof signals !== 'boolean') throw invalid('startHub(): signals must be true or false.')
-  if (typeof timeout !== 'number' || !(timeout > 0))
-    throw invalid('startHub(): timeout must be a positive number of milliseconds.')
+  if (ready !== 'auto' && ready !== 'manual')
+    throw invalid(`startHub(): ready must be "auto" or "manual", not ${show(ready)}.`)
+  if (typeof signals !== 'boolean') throw invalid(`startHub(): signals must be true or false, not ${show(signals)}.`)
+  checkDuration(timeout, 'startHub(): timeout')
   const supervision = Object.fromEntries(
     Object.entries(options).filter(([key]) => (SUPERVISION_OPTIONS as readonly string[]).includes(key)),
   ) as SupervisionOptions
   const atLeastOne = (
-    name: 'highWaterMark' | 'maxQueueBytes' | 'maxHeldBytes' | 'maxQueuedTasks' | 'maxPendingCalls',
+    name: 'highWaterMark' | 'maxQueueBytes' | 'maxMessageBytes' | 'maxHeldBytes' | 'maxQueuedTasks' | 'maxPendingCalls',
     otherwise: number,
   ) => (options[name] === undefined ? otherwise : checkNumber(options[name], 1, `startHub(): ${name}`))
   return {
@@ -100,6 +107,7 @@ export function readOptions(options: HubOptions<Contract>): PrimaryOptions {
     timeout,
     highWaterMark: atLeastOne('highWaterMark', 1 << 20),
     maxQueueBytes: atLeastOne('maxQueueBytes', 64 << 20),
+    maxMessageBytes: atLeastOne('maxMessageBytes', 64 << 20),
     maxHeldBytes: atLeastOne('maxHeldBytes', 16 << 20),
     maxQueuedTasks: atLeastOne('maxQueuedTasks', 10_000),
     maxPendingCalls: atLeastOne('maxPendingCalls', 100_000),

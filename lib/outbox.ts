@@ -8,7 +8,7 @@ import type { Messenger } from './scope.js'
 import { aborted, type CallOptions, describeCall, type PendingCalls } from './tasks/pending.js'
 import { isThenable } from './thenable.js'
 import { wallClockAt } from './timers.js'
-import { type Body, encodeArguments, encodeValue } from './wire/codec.js'
+import { type Body, encodeArguments, encodeValue, sizeOf, tooLarge } from './wire/codec.js'
 import { Address, ATTACHED, eventHead, eventHeader, requestHeader, SINGLE, VALIDATED } from './wire/frame.js'
 import type { Link } from './wire/link.js'
 
@@ -49,6 +49,8 @@ export class Outbox implements Messenger {
       body = encodeArguments(values, 'event', event)
     }
     const { text, bytes } = body
+    const { maxMessageBytes } = this.#membership.settings
+    if (sizeOf(body) > maxMessageBytes) throw tooLarge(body, maxMessageBytes, 'event', event)
     if (this.#membership.full) throw this.#membership.overloaded(`emit(${JSON.stringify(event)}) to ${to}`)
     if (bytes) flags |= ATTACHED
     for (const head of heads) this.#link.write(eventHeader(flags, head, text.length), text, bytes && [bytes])
@@ -127,7 +129,10 @@ export class Outbox implements Messenger {
       to.kind === 'everybody'
         ? Address.Anybody
         : (this.#roster.addresses(to, to.kind === 'role' ? 'delegate' : 'request', task)[0] as number)
-    const { text, bytes } = encodeValue(value, 'the input of task', task, 'input')
+    const body = encodeValue(value, 'the input of task', task, 'input')
+    const { text, bytes } = body
+    const { maxMessageBytes } = this.#membership.settings
+    if (sizeOf(body) > maxMessageBytes) throw tooLarge(body, maxMessageBytes, 'the input of task', task)
     if (this.#membership.full) throw this.#membership.overloaded(describeCall(to, task))
     const flags = bytes ? validated | ATTACHED : validated
     // A deadline of Infinity says that there is none.

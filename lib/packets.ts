@@ -2,7 +2,7 @@ import type { HubError } from './errors.js'
 import { nextNumber } from './numbers.js'
 import { RecoveryDesk, type RecoveryLink } from './recovery.js'
 import type { RecoveryTimes, ToMember } from './relay/control.js'
-import type { Body } from './wire/codec.js'
+import { type Body, sizeOf, tooLarge } from './wire/codec.js'
 import { ASKING, ATTACHED, callBody, callHeader, KEPT, RECOVERABLE, readCall, readLength } from './wire/frame.js'
 import {
   answerKind,
@@ -44,11 +44,12 @@ export interface ArrivedPacket extends Body {
   readonly answer: ((body: Body | undefined, done: boolean) => void) | undefined
 }
 
-/** What takes the packets of one namespace. It must not throw. */
+/** What takes the packets of one namespace. It throws when a packet cannot be read, and for nothing else. */
 export type Receiver = (packet: ArrivedPacket) => void
 
 /** How packets leave. */
 export interface PacketLink extends RecoveryLink {
+  readonly maxMessageBytes: number
   write(start: string, rest: string, attachments?: readonly Uint8Array[]): void
   /** Sends at once what was written. */
   hurry(): void
@@ -66,6 +67,7 @@ export interface PacketLink extends RecoveryLink {
 class Inquiry {
   /** Who has not yet sent its last answer; undefined until the hub has told whom it asked. */
   #waiting: Set<number> | undefined
+  /** Throws when the answer cannot be read. */
   readonly onAnswer: (text: string, bytes: Uint8Array | undefined) => void
   readonly onDone: () => void
 
@@ -77,6 +79,11 @@ class Inquiry {
   asked(addresses: readonly number[]): boolean {
     this.#waiting = new Set(addresses)
     return this.#waiting.size === 0
+  }
+
+  /** Whether that member still has to answer: whoever was not asked is not heard. */
+  expects(address: number): boolean {
+    return this.#waiting?.has(address) === true
   }
 
   /** Whether that was the last one. */
@@ -111,13 +118,16 @@ const NO_BODY: Body = { text: '', bytes: undefined }
 export class Packets {
   readonly recovery: RecoveryDesk
   readonly #link: PacketLink
+  readonly #onUnreadable: (what: string, error: Error) => void
   readonly #attached = new Map<string, Attached>()
   readonly #inquiries = new Map<number, Inquiry>()
   #lastCall = 0
   #settling: Promise<void> | undefined
 
-  constructor(link: PacketLink) {
+  /** `onUnreadable`: something that another member sent cannot be read, and was dropped. */
+  constructor(link: PacketLink, onUnreadable: (what: string, error: Error) => void) {
     this.#link = link
+    this.#onUnreadable = onUnreadable
     this.recovery = new RecoveryDesk(link)
   }
 
@@ -205,8 +215,8 @@ export class Packets {
     if (this.#link.closed) {
       queueMicrotask(onDone)
     } else {
-      this.#inquiries.set(call, inquiry)
       this.#write(ASKING, call, nsp, to, body)
+      this.#inquiries.set(call, inquiry)
     }
     return {
       end: () => {
@@ -214,6 +224,12 @@ export class Packets {
         return inquiry.missing
       },
     }
+  }
+
+  /** @throws {HubError} `ERR_HUB_PAYLOAD` when it is larger than what may travel */
+  assertFits(nsp: string, body: Body): void {
+    const { maxMessageBytes } = this.#link
+    if (sizeOf(body) > maxMessageBytes) throw tooLarge(body, maxMessageBytes, 'a packet of Socket.IO to', nsp)
   }
 
   // What comes
@@ -239,17 +255,28 @@ export class Packets {
       return
     }
     const rooms = readScope(text, at) === Scope.Rooms ? packetRooms(text, at) : undefined
-    attached.receive({ rooms, answer, recoverable, text: body, bytes })
+    try {
+      attached.receive({ rooms, answer, recoverable, text: body, bytes })
+    } catch (error) {
+      this.unreadable('A packet of Socket.IO', error)
+      answer?.(undefined, true)
+    }
   }
 
   /** `done`: whether it is the sender's last. */
   answered(text: string, at: number, bytes: Uint8Array | undefined, done: boolean, from: number): void {
     const call = readCall(text, at)
     const inquiry = this.#inquiries.get(call)
-    if (!inquiry) return
+    if (!inquiry?.expects(from)) return
     const start = callBody(at)
     const end = at + readLength(text, at)
-    if (bytes || end > start) inquiry.onAnswer(text.substring(start, end), bytes)
+    if (bytes || end > start) {
+      try {
+        inquiry.onAnswer(text.substring(start, end), bytes)
+      } catch (error) {
+        this.unreadable('An answer to a packet of Socket.IO', error)
+      }
+    }
     if (done && inquiry.lost(from)) this.#done(call, inquiry)
   }
 
@@ -275,6 +302,11 @@ export class Packets {
       case 'restored':
         this.recovery.control(message)
     }
+  }
+
+  /** Something that another member sent cannot be read. */
+  unreadable(what: string, error: unknown): void {
+    this.#onUnreadable(what, error as Error)
   }
 
   /** The hub is gone: what was asked is done, with what there is. */
@@ -307,8 +339,11 @@ export class Packets {
     inquiry.onDone()
   }
 
-  #write(flags: number, call: number, nsp: string, to: Audience, { text, bytes }: Body, recovery = ''): void {
+  /** @throws {HubError} `ERR_HUB_PAYLOAD` */
+  #write(flags: number, call: number, nsp: string, to: Audience, body: Body, recovery = ''): void {
     if (this.#link.closed) return
+    this.assertFits(nsp, body)
+    const { text, bytes } = body
     const rooms = to.rooms ? writeRooms(to.rooms) : ''
     const kind = bytes ? flags | ATTACHED : flags
     const header = packetHeader(kind, call, to.scope, nsp, rooms, text.length, recovery)

@@ -105,7 +105,8 @@ export class Primary extends Member {
     })
   }
 
-  async start(workers: readonly WorkerSpec[]): Promise<void> {
+  /** `opens`: it will be ready as soon as whoever awaits this has registered what it listens to. */
+  async start(workers: readonly WorkerSpec[], opens: boolean): Promise<void> {
     if (this.#options.signals) {
       this.#uninstallSignals = installSignals({
         onFirst: () => this.#endInOrder(),
@@ -115,6 +116,10 @@ export class Primary extends Member {
     const seats = resolveSeats(workers, this.#options.supervision, new Set(['primary']))
     await this.join()
     await this.#add(seats, 'startHub()')
+    if (!opens) return
+    // Whoever looks at the members now finds nobody who is still starting. What comes meanwhile is held.
+    this.#exchange.update(this.#self.place, 'ready', process.pid)
+    await this.sync('startHub()')
   }
 
   /** A start that failed leaves nothing behind. */
@@ -257,7 +262,7 @@ export class Primary extends Member {
     const { place, incarnation } = peer
     if (peer === this.#self) {
       queueMicrotask(() => {
-        if (!peer.left) this.#exchange.update(place, 'ready', process.pid)
+        if (!peer.left && place.state !== 'ready') this.#exchange.update(place, 'ready', process.pid)
       })
       return true
     }

@@ -1,3 +1,4 @@
+import { show } from './checks.js'
 import { invalid } from './errors.js'
 import type { Target } from './types.js'
 
@@ -33,18 +34,21 @@ export class Recipients {
   }
 }
 
-/** Reads what a user gave to `hub.to(…)`. */
-export function parseTarget(target: Target): Recipients {
+/**
+ * Reads what a user gave to `hub.to(…)`, or to what `where` names. An empty list is nobody: what an application has
+ * computed may well be empty.
+ */
+export function parseTarget(target: Target, where = 'hub.to'): Recipients {
   if (typeof target === 'string' || typeof target === 'number') return new Recipients('member', [String(target)])
   if (Array.isArray(target)) {
     const ids = (target as readonly unknown[]).map((id) => {
       if (typeof id === 'string' || typeof id === 'number') return String(id)
-      throw invalid('hub.to([…]): each id must be a string or a number.')
+      throw invalid(`${where}([…]): each id must be a string or a number, not ${show(id)}.`)
     })
     return new Recipients('members', [...new Set(ids)])
   }
   if (typeof target === 'object' && target !== null && 'role' in target && typeof target.role === 'string') {
     return new Recipients('role', [], target.role)
   }
-  throw invalid("hub.to(…): the target must be an id, a list of ids, or { role: '…' }.")
+  throw invalid(`${where}(…): the target must be an id, a list of ids, or { role: '…' }, not ${show(target)}.`)
 }

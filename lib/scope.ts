@@ -1,6 +1,6 @@
 import { calledFromHere } from './call-site.js'
 import { show } from './checks.js'
-import { invalid } from './errors.js'
+import { type HubError, invalid } from './errors.js'
 import { parseTarget, Recipients } from './recipients.js'
 import type { CallOptions } from './tasks/pending.js'
 import type { Gathered, Target } from './types.js'
@@ -41,7 +41,7 @@ export class Scope {
   }
 
   signal(signal: AbortSignal): Scope {
-    if (!(signal instanceof AbortSignal)) throw invalid('.signal(…): give an AbortSignal.')
+    if (!(signal instanceof AbortSignal)) throw invalid(`.signal(…): give an AbortSignal, not ${show(signal)}.`)
     return new Scope(this.#messenger, this.#to, { ...this.#options, signal })
   }
 
@@ -58,7 +58,8 @@ export class Scope {
 
   // What is wrong with a call's arguments rejects, as all else that goes wrong with it.
 
-  async request(task: string, input?: unknown): Promise<unknown> {
+  async request(task: string, input?: unknown, ...more: unknown[]): Promise<unknown> {
+    if (more.length > 0) throw oneInput('request', task, more)
     if (this.#to.kind !== 'member') {
       throw invalid(
         `request(${JSON.stringify(task)}) to ${this.#to}: a request goes to one id, as in hub.to('mailer'). ` +
@@ -72,7 +73,8 @@ export class Scope {
     }
   }
 
-  async delegate(task: string, input?: unknown): Promise<unknown> {
+  async delegate(task: string, input?: unknown, ...more: unknown[]): Promise<unknown> {
+    if (more.length > 0) throw oneInput('delegate', task, more)
     if (this.#to.kind !== 'role' && this.#to.kind !== 'everybody') {
       throw invalid(
         `delegate(${JSON.stringify(task)}) to ${this.#to}: the hub chooses who does a delegated task, ` +
@@ -86,7 +88,8 @@ export class Scope {
     }
   }
 
-  async gather(task: string, input?: unknown): Promise<Gathered<unknown>[]> {
+  async gather(task: string, input?: unknown, ...more: unknown[]): Promise<Gathered<unknown>[]> {
+    if (more.length > 0) throw oneInput('gather', task, more)
     if (this.#to.kind === 'everybody') throw invalid(`gather(${JSON.stringify(task)}): say whom to ask with hub.to(…).`)
     return Promise.all(
       this.#messenger.idsOf(this.#to).map(async (id): Promise<Gathered<unknown>> => {
@@ -99,4 +102,12 @@ export class Scope {
       }),
     )
   }
+}
+
+/** Events take a list of arguments, and tasks do not: nothing is to be dropped without a word. */
+function oneInput(verb: string, task: string, more: readonly unknown[]): HubError {
+  return invalid(
+    `${verb}(${JSON.stringify(task)}, …): a task takes one input, and was given ${more.length + 1}. ` +
+      'Put them into one object or list.',
+  )
 }

@@ -1,12 +1,13 @@
 import type { SendHandle } from 'node:child_process'
 import cluster from 'node:cluster'
-import { checkOptions } from './checks.js'
+import { checkOptions, show } from './checks.js'
 import type { Contract, UntypedContract } from './contract.js'
 import { HubError, invalid } from './errors.js'
 import { HandleChannel } from './http/handle-channel.js'
 import { Inlet } from './http/inlet.js'
 import { isRawHandle } from './http/raw-handle.js'
 import { Member } from './member.js'
+import { isPm2Cluster, PM2_CURE } from './process-manager.js'
 import { PROTOCOL } from './relay/control.js'
 import { type Schemas, Validator } from './schema.js'
 import { type HeldSignals, holdSignals } from './supervisor/signals.js'
@@ -44,8 +45,10 @@ export async function joinHub<C extends Contract = UntypedContract>(
 ): Promise<WorkerHub<C>> {
   checkOptions(options, ['ready', 'schemas', 'onStop'], 'joinHub()')
   const { ready = 'auto', schemas, onStop } = options
-  if (ready !== 'auto' && ready !== 'manual') throw invalid('joinHub(): ready must be "auto" or "manual".')
-  if (onStop !== undefined && typeof onStop !== 'function') throw invalid('joinHub(): onStop must be a function.')
+  if (ready !== 'auto' && ready !== 'manual')
+    throw invalid(`joinHub(): ready must be "auto" or "manual", not ${show(ready)}.`)
+  if (onStop !== undefined && typeof onStop !== 'function')
+    throw invalid(`joinHub(): onStop must be a function, not ${show(onStop)}.`)
   if (joined) throw invalid('joinHub() was called twice in this process. There is one hub: pass it on.')
   assertHub()
   // Worker is typed for every contract; which one it is, only the types know.
@@ -76,6 +79,13 @@ function assertHub(): void {
       'joinHub(): the channel to the primary is closed already. Join before you disconnect.',
     )
   }
+  const protocol = process.env.HUBWIRE_PROTOCOL
+  if (protocol === undefined && isPm2Cluster()) {
+    throw new HubError(
+      'ERR_HUB_PROTOCOL',
+      `joinHub(): PM2 forked this worker, because it runs this app in cluster mode, and PM2 is no hub. ${PM2_CURE}`,
+    )
+  }
   if (isJsonChannel()) {
     throw new HubError(
       'ERR_HUB_PROTOCOL',
@@ -83,7 +93,6 @@ function assertHub(): void {
         "Let startHub() fork the workers: it forks them with serialization 'advanced', and leaves your own settings alone.",
     )
   }
-  const protocol = process.env.HUBWIRE_PROTOCOL
   if (protocol !== undefined && protocol !== String(PROTOCOL)) {
     throw new HubError(
       'ERR_HUB_PROTOCOL',
@@ -95,7 +104,7 @@ function assertHub(): void {
     throw new HubError(
       'ERR_HUB_PROTOCOL',
       'joinHub(): no hub forked this worker, but cluster.fork() itself, or a process manager in cluster mode: its ' +
-        "primary is no hub for it. Name it in startHub({ workers: […] }), or hub.fork() it (and under PM2 use exec_mode: 'fork').",
+        'primary is no hub for it. Name it in startHub({ workers: […] }), or hub.fork() it.',
     )
   }
 }

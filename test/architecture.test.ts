@@ -25,6 +25,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
   relay: {
     wire: 'links and frames',
     errors: WORDS.errors,
+    checks: 'what cannot be meant is shown in the same way',
     types: WORDS.types,
     timers: WORDS.timers,
     alarm: WORDS.alarm,

@@ -18,6 +18,7 @@ import {
   requestHeader,
   senderFrame,
 } from '#lib/wire/frame.js'
+import { answerKind, Scope } from '#lib/wire/packet.js'
 import { heap } from './wire/heap.js'
 
 const SELF = 20
@@ -50,6 +51,7 @@ async function joined(): Promise<{ member: Member; sent: Batch[]; receive: (fram
       timeout: 30_000,
       highWaterMark: 1 << 20,
       maxQueueBytes: 1 << 26,
+      maxMessageBytes: 1 << 26,
       maxPendingCalls: 1000,
       gracePeriod: 1000,
     },
@@ -146,6 +148,30 @@ test('a refusal that cannot be read rejects its call, and nothing else suffers',
     receive(callHeader(Kind.Refusal, 21, call, body.length) + body)
     await assert.rejects(asked, { code: 'ERR_HUB_PROTOCOL', message: /"x".*cannot be read/ })
   }
+})
+
+test('a question of Socket.IO is answered by those whom the hub has asked, each until it is done', async () => {
+  const { member, receive } = await joined()
+  member.packets.attach('/', () => {})
+  const heard: string[] = []
+  let done = false
+  const onDone = () => {
+    done = true
+  }
+  const body = { text: 'x', bytes: undefined }
+  member.packets.ask('/', { scope: Scope.Servers }, body, (text) => heard.push(text), onDone)
+  const answer = (from: number, text: string, last = true) =>
+    receive(senderFrame(from, 1, `m${from}`, undefined) + callHeader(answerKind(last), 21, 1, text.length) + text)
+  answer(30, 'before anybody was asked')
+  receive(controlFrame(JSON.stringify({ t: 'asked', call: 1, to: [30, 31] } satisfies ToMember)))
+  answer(32, 'not asked')
+  answer(30, 'first', false)
+  answer(30, 'second')
+  answer(30, 'after its last')
+  assert.equal(done, false)
+  answer(31, 'third')
+  assert.equal(done, true)
+  assert.deepEqual(heard, ['first', 'second', 'third'])
 })
 
 test('names and ids that a user keeps do not keep the batches alive that brought them', async () => {

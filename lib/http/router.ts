@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Alarm } from '../alarm.js'
+import { HubError } from '../errors.js'
 import type { HttpToHub, HttpToMember, ToHub } from '../relay/control.js'
 import type { Peer } from '../relay/peer.js'
 import type { HttpStats } from '../types.js'
@@ -138,7 +139,7 @@ export class Router {
   /** A member passes a connection on: it belongs to another, or it serves no more. */
   handle(peer: Peer, message: ToHub, handle: Handle, bytes: Uint8Array | undefined): void {
     if (message.t !== 'route' || !isRawHandle(handle)) {
-      peer.protocolErrors++
+      peer.offend(new HubError('ERR_HUB_PROTOCOL', 'A handle came with a message that has none.'))
       handle.close()
       return
     }

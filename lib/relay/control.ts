@@ -119,6 +119,8 @@ export type ToMember =
   | { t: 'position'; hub: number }
   /** The answer to `restore`, at that point of the hub's order; null: the client has to connect anew. */
   | { t: 'restored'; n: number; hub: number; session: RestoredSession | null }
+  /** It sent what the hub does not take: told once. */
+  | { t: 'offence'; message: string }
   /** Finish your work and end. */
   | { t: 'stop' }
   | { t: 'left' }
@@ -156,17 +158,19 @@ export interface Settings {
   timeout: number
   highWaterMark: number
   maxQueueBytes: number
+  maxMessageBytes: number
   maxPendingCalls: number
   gracePeriod: number
 }
 
 /** As they arrive: JSON has no `Infinity`, which each of them may be, and writes null. */
 export function readSettings(settings: { readonly [K in keyof Settings]: number | null }): Settings {
-  const { timeout, highWaterMark, maxQueueBytes, maxPendingCalls, gracePeriod } = settings
+  const { timeout, highWaterMark, maxQueueBytes, maxMessageBytes, maxPendingCalls, gracePeriod } = settings
   return {
     timeout: timeout ?? Number.POSITIVE_INFINITY,
     highWaterMark: highWaterMark ?? Number.POSITIVE_INFINITY,
     maxQueueBytes: maxQueueBytes ?? Number.POSITIVE_INFINITY,
+    maxMessageBytes: maxMessageBytes ?? Number.POSITIVE_INFINITY,
     maxPendingCalls: maxPendingCalls ?? Number.POSITIVE_INFINITY,
     gracePeriod: gracePeriod ?? Number.POSITIVE_INFINITY,
   }

@@ -1,6 +1,7 @@
+import { HubError } from '../errors.js'
 import { NO_ATTACHMENTS } from '../wire/batch.js'
-import { isWellFormed, Kind, readKind, readLength } from '../wire/frame.js'
-import { replayed } from '../wire/packet.js'
+import { isWellFormed, KEPT, Kind, readCall, readLength } from '../wire/frame.js'
+import { hubSequence, replayed } from '../wire/packet.js'
 import type { ToHub, ToMember } from './control.js'
 import type { Peer } from './peer.js'
 import { type RecoveryLimits, RecoveryLog } from './recovery-log.js'
@@ -83,8 +84,8 @@ export class Lobby {
         if (message.sockets === false) this.rooms.hold(peer, nsp, false)
         break
       case 'admit':
-        if (!isPacket(message.frame)) {
-          peer.protocolErrors++
+        if (!isAdmission(message.frame)) {
+          peer.offend(new HubError('ERR_HUB_PROTOCOL', 'What it has others admit is no packet of its own.'))
           break
         }
         for (const holder of this.rooms.admit(peer, nsp, message.to, message.rooms)) {
@@ -111,6 +112,11 @@ export class Lobby {
 
   /** A recoverable Packet of a batch: it is kept, and goes to whom it is for. */
   relay(from: Peer, text: string, at: number, length: number, attachments: readonly Uint8Array[]): void {
+    // The place in its order is the hub's to give, and a call makes of a packet one that somebody has missed.
+    if (hubSequence(text, at) !== 0 || readCall(text, at) !== 0) {
+      from.offend(new HubError('ERR_HUB_PROTOCOL', 'It gave a packet the place in the order that only the hub gives.'))
+      return
+    }
     const to = this.rooms.route(from, text, at)
     const logged = this.log.record(from, text, at, length, attachments)
     const frame = logged ?? text.substring(at, at + length)
@@ -195,7 +201,14 @@ export class Lobby {
   }
 }
 
-/** Whether a member gave one whole Packet, to be passed on as it is. */
-function isPacket(text: string): boolean {
-  return isWellFormed(text, 0, text.length) && readLength(text, 0) === text.length && readKind(text, 0) === Kind.Packet
+/**
+ * Whether a member gave one whole Packet that can be passed on as it is: one that asks for nothing, has no place in the
+ * hub's order, and does not take the next frame's attachment for its own.
+ */
+function isAdmission(text: string): boolean {
+  return (
+    isWellFormed(text, 0, text.length) &&
+    readLength(text, 0) === text.length &&
+    text.charCodeAt(4) === (Kind.Packet | KEPT)
+  )
 }

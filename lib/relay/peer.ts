@@ -20,6 +20,8 @@ export interface PeerOptions {
   /** How long a link may stay over its mark before it is slow, in milliseconds. */
   slowAfter: number
   onSlow(peer: Peer): void
+  /** For the first time it sent what it had no right or no sense to send. */
+  onOffence(peer: Peer, error: Error): void
 }
 
 /** One incarnation of a seat as the hub sees it: its link, and what it has told. */
@@ -42,7 +44,9 @@ export class Peer implements Outlet {
   left = false
   slow = false
   droppedEvents = 0
+  /** Frames and batches that it had no right or no sense to send. */
   protocolErrors = 0
+  #offended = false
   /** For what does not go over the link: handles. */
   readonly transport: Transport
   readonly #link: Link
@@ -105,6 +109,14 @@ export class Peer implements Outlet {
   /** The same past all that waits: a member that has much to read is not to be taken for a dead one. */
   ask(frames: string): void {
     if (!this.gone) this.#link.writeAhead(frames)
+  }
+
+  /** It sent what it must not send: that is counted, and told once, because it may go on so for ever. */
+  offend(error: Error): void {
+    this.protocolErrors++
+    if (this.#offended) return
+    this.#offended = true
+    this.#options.onOffence(this, error)
   }
 
   /** The process is gone: nothing is delivered any more. */

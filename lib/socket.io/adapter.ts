@@ -6,7 +6,7 @@ import type { Body } from '../wire/codec.js'
 import { Scope } from '../wire/packet.js'
 import { Acks } from './acks.js'
 import { audience, isLocal } from './audience.js'
-import { listOf, Op, type ReadBody, readBody, readJson, readList, writeBody } from './body.js'
+import { listOf, Op, readArray, readBody, readJson, readList, writeBody } from './body.js'
 import { type Details, detailsOf } from './details.js'
 import { matching } from './matching.js'
 import { Outlet } from './outlet.js'
@@ -53,8 +53,10 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
         })
       })
       const receive = (packet: ArrivedPacket) => {
+        // What cannot be read is its sender's fault, and what is thrown afterwards that of a listener here.
+        const act = this.#read(packet)
         try {
-          this.#receive(packet)
+          act()
         } catch (error) {
           surface(error)
         }
@@ -137,6 +139,8 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
       }
       let endRemote: Asked | undefined
       const body = isLocal(opts) ? undefined : writeBody(Op.AskEvent, opts, listOf(packet.data, 'a packet'))
+      // Before anybody is asked: nobody could be told that the others were not.
+      if (body) packets.assertFits(this.#name, body)
       let endLocal = () => {}
       const local = new Promise<void>((resolve) => {
         endLocal = this.#ask(packet, opts, onAnswer, resolve)
@@ -253,43 +257,54 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
       return this.#acks.expect(packet.id ?? -1, sockets, onAnswer, onDone)
     }
 
-    #receive(packet: ArrivedPacket): void {
+    /** Reads all of a packet, and returns what does as it says. Throws when it cannot be read. */
+    #read(packet: ArrivedPacket): () => void {
       const { answer } = packet
       const body = readBody(packet, packet.rooms)
       const { op, opts, text, bytes } = body
       const { offset } = this.#recovery
-      if (packet.recoverable) this.#recovery.received(body)
       switch (op) {
-        case Op.Text:
-          this.#outlet.writeText(text, opts, offset)
-          break
-        case Op.Event:
-          this.#outlet.writeEvent(readList(text, bytes), opts, offset)
-          break
-        case Op.AskEvent:
-          this.#answerWithAcks(body, answer ?? (() => {}))
-          break
-        case Op.Join: {
-          const rooms = readJson(text) as string[]
-          // The hub knows of these joins: it has passed them on.
-          this.#admitting = true
-          try {
-            super.addSockets(opts, rooms)
-          } finally {
-            this.#admitting = false
-            this.#rooms.admitted(rooms)
+        case Op.Text: {
+          const write = this.#outlet.readText(text)
+          return () => {
+            if (packet.recoverable) this.#recovery.received(body)
+            write(opts, offset)
           }
-          break
         }
-        case Op.Leave:
-          super.delSockets(opts, readJson(text) as string[])
-          break
-        case Op.Disconnect:
-          super.disconnectSockets(opts, readJson(text) as boolean)
-          break
+        case Op.Event: {
+          const data = readList(text, bytes)
+          return () => {
+            if (packet.recoverable) this.#recovery.received(body)
+            this.#outlet.writeEvent(data, opts, offset)
+          }
+        }
+        case Op.AskEvent: {
+          const data = readList(text, bytes)
+          return () => this.#answerWithAcks(data, opts, answer ?? (() => {}))
+        }
+        case Op.Join: {
+          const rooms = readArray(text) as string[]
+          return () => {
+            // The hub knows of these joins: it has passed them on.
+            this.#admitting = true
+            try {
+              super.addSockets(opts, rooms)
+            } finally {
+              this.#admitting = false
+              this.#rooms.admitted(rooms)
+            }
+          }
+        }
+        case Op.Leave: {
+          const rooms = readArray(text) as string[]
+          return () => super.delSockets(opts, rooms)
+        }
+        case Op.Disconnect: {
+          const close = readJson(text) === true
+          return () => super.disconnectSockets(opts, close)
+        }
         case Op.Fetch:
-          answer?.(detailsOf(matching(this, opts)), true)
-          break
+          return () => answer?.(detailsOf(matching(this, opts)), true)
         case Op.Server: {
           const args = readList(text, bytes)
           let open = true
@@ -297,14 +312,15 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
             if (open) answer?.(listOf([value], 'an acknowledgement'), true)
             open = false
           }
-          serverSideEmitted(this.nsp, answer ? [...args, respond] : args)
-          break
+          return () => serverSideEmitted(this.nsp, answer ? [...args, respond] : args)
         }
+        default:
+          throw new HubError('ERR_HUB_PROTOCOL', `There is no operation ${JSON.stringify(op)}.`)
       }
     }
 
-    #answerWithAcks({ opts, text, bytes }: ReadBody, answer: NonNullable<ArrivedPacket['answer']>): void {
-      const packet: Packet = { type: 2, data: readList(text, bytes) }
+    #answerWithAcks(data: unknown[], opts: BroadcastOptions, answer: NonNullable<ArrivedPacket['answer']>): void {
+      const packet: Packet = { type: 2, data }
       const onAnswer = (value: unknown) => answer(listOf([value], 'an acknowledgement'), false)
       const onDone = () => {
         clearTimeout(timer)

@@ -64,6 +64,11 @@ export function readJson(text: string): unknown {
   return decodeValue(text, undefined)
 }
 
+/** The same for what must be a list. */
+export function readArray(text: string): unknown[] {
+  return decodeArguments(text, undefined)
+}
+
 function writeOptions({ rooms, except, flags }: BroadcastOptions): string {
   const carried: Carried = {}
   let any = false

@@ -1,5 +1,5 @@
 import type { Namespace } from 'socket.io'
-import type { Body } from '../wire/codec.js'
+import { type Body, decodeArguments } from '../wire/codec.js'
 import { EVENT, listOf, Op, type ReadBody, readList, writeBody } from './body.js'
 import { matching } from './matching.js'
 import { type Encoded, encode, hasDefaultParser, packetOptions, write } from './private.js'
@@ -48,11 +48,25 @@ export class Outlet {
     }
   }
 
-  /** Writes what another server encoded. */
-  writeText(text: string, opts: BroadcastOptions, offset: string | undefined): void {
-    const packet = () => ({ type: EVENT, nsp: this.#nsp.name, data: this.#parse(text) })
-    if (this.#plain) this.#write(withOffset([text], offset), opts, packet)
-    else this.writeEvent(packet().data, opts, offset)
+  /**
+   * What writes a text that another server encoded. Throws when it must be read, and cannot be; where it need not, it is
+   * the clients' as it stands.
+   */
+  readText(text: string): (opts: BroadcastOptions, offset: string | undefined) => void {
+    if (!this.#plain) {
+      const data = this.#parse(text)
+      return (opts, offset) => this.writeEvent(data, opts, offset)
+    }
+    const packet = () => {
+      let data: unknown[] = []
+      try {
+        data = this.#parse(text)
+      } catch {
+        // Clients will not be able to read it either. That is no reason to end this process.
+      }
+      return { type: EVENT, nsp: this.#nsp.name, data }
+    }
+    return (opts, offset) => this.#write(withOffset([text], offset), opts, packet)
   }
 
   writeEvent(data: unknown[], opts: BroadcastOptions, offset: string | undefined): void {
@@ -64,8 +78,9 @@ export class Outlet {
     return op === Op.Text ? this.#parse(text) : readList(text, bytes)
   }
 
+  /** Throws when it cannot be read. */
   #parse(text: string): unknown[] {
-    return JSON.parse(text.slice(this.#prefix.length)) as unknown[]
+    return decodeArguments(text.slice(this.#prefix.length), undefined)
   }
 
   #body(packet: Packet, encoded: Encoded | undefined, opts: BroadcastOptions): Body {

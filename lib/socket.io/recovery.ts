@@ -153,7 +153,7 @@ export class Recovery {
         // A middleware that never calls back must not have all packets kept for ever.
         returning.timer = after(this.times?.session ?? 0, () => this.#giveBack(pid))?.unref()
         // What it missed follows when it is connected: then a connection that is lost on the way loses nothing.
-        resolve({ sid, pid, rooms: typed as string[], data: readData(data), missedPackets: [] })
+        resolve({ sid, pid, rooms: typed as string[], data: this.#readData(data), missedPackets: [] })
       })
     })
   }
@@ -188,9 +188,22 @@ export class Recovery {
     }
     this.#open.set(id, pid)
     this.#settle(pid, returning)
-    for (const { body, position } of [...missedBy(returning), ...returning.since]) {
-      sendEvent(socket, [...outlet.dataOf(body), writePosition(position)])
+    for (const { packet, position } of missedBy(returning)) {
+      this.#deliver(socket, () => outlet.dataOf(readBody(packet, undefined)), position)
     }
+    for (const { body, position } of returning.since) this.#deliver(socket, () => outlet.dataOf(body), position)
+  }
+
+  /** What the client missed was kept unread, whoever sent it. */
+  #deliver(socket: Socket, read: () => unknown[], position: Position): void {
+    let data: unknown[]
+    try {
+      data = read()
+    } catch (error) {
+      this.#packets.unreadable('A packet that a client of Socket.IO missed', error)
+      return
+    }
+    sendEvent(socket, [...data, writePosition(position)])
   }
 
   #settle(pid: string, returning: Returning): void {
@@ -222,6 +235,15 @@ export class Recovery {
     return (rooms.size === 0 || [...rooms].some(isIn)) && ![...(except ?? [])].some(isIn)
   }
 
+  #readData({ text, bytes }: SessionData): unknown {
+    try {
+      return readList(text, bytes === undefined ? undefined : Buffer.from(bytes, 'base64'))[0]
+    } catch (error) {
+      this.#packets.unreadable('The data of a session of Socket.IO', error)
+      return {}
+    }
+  }
+
   #pidOf(id: string): string | undefined {
     return this.#open.get(id) ?? this.#restored.get(id)
   }
@@ -233,13 +255,10 @@ export class Recovery {
 }
 
 /** What a client missed. How far it has got is said in the order of the process that it was connected to before. */
-function missedBy({ offset, restored }: Returning): Passed[] {
+function missedBy({ offset, restored }: Returning): { packet: MissedPacket; position: Position }[] {
   const from = readPosition(offset)
   if (!from || !restored) return []
-  return restored.missed.map((packet: MissedPacket) => ({
-    body: readBody(packet, undefined),
-    position: { ...from, hub: packet.hub },
-  }))
+  return restored.missed.map((packet) => ({ packet, position: { ...from, hub: packet.hub } }))
 }
 
 /** A socket's `data` for the hub. It never throws: what cannot travel stays behind. */
@@ -255,8 +274,4 @@ function writeData(id: string, data: unknown): SessionData {
 function written(data: unknown): SessionData {
   const { text, bytes } = listOf([data], 'the data of a socket')
   return bytes ? { text, bytes: Buffer.from(bytes).toString('base64') } : { text }
-}
-
-function readData({ text, bytes }: SessionData): unknown {
-  return readList(text, bytes === undefined ? undefined : Buffer.from(bytes, 'base64'))[0]
 }

@@ -16,7 +16,7 @@ export function roomOf(key: string): unknown {
     case 'number':
       return Number(name)
     case 'bigint':
-      return BigInt(name)
+      return /^-?\d+$/.test(name) ? BigInt(name) : name
     case 'boolean':
       return name === 'true'
     default:

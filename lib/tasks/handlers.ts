@@ -2,7 +2,7 @@ import { checkOptions, show } from '../checks.js'
 import { HubError, invalid } from '../errors.js'
 import { isThenable } from '../thenable.js'
 import type { HandleOptions, Sender, TaskContext } from '../types.js'
-import { type Body, decodeValue, encodeError, encodeValue } from '../wire/codec.js'
+import { type Body, decodeValue, encodeError, encodeValue, sizeOf, tooLarge } from '../wire/codec.js'
 import {
   ATTACHED,
   callHeader,
@@ -50,6 +50,7 @@ export interface HandlersOptions {
   /** Sends a frame to the hub: its header, its body. */
   send(header: string, body: string, attachment: Uint8Array | undefined): void
   onRefusedPayload(): void
+  maxMessageBytes(): number
   /** Whether so much waits to be sent that an answer does not fit; if so, that is counted. */
   refuses(): boolean
 }
@@ -77,7 +78,7 @@ export class Handlers {
 
   add(task: string, handler: unknown): void {
     if (typeof handler !== 'function')
-      throw invalid(`hub.handle(${JSON.stringify(task)}, …): the handler is no function.`)
+      throw invalid(`hub.handle(${JSON.stringify(task)}, …): the handler must be a function, not ${show(handler)}.`)
     if (this.#handlers.has(task) && !this.#retiring.has(task)) {
       throw invalid(
         `hub.handle(${JSON.stringify(task)}, …): this member serves it already. ` +
@@ -210,6 +211,8 @@ export class Handlers {
     let body: Body
     try {
       body = encodeValue(output, 'the answer of task', task, 'answer')
+      const limit = this.#options.maxMessageBytes()
+      if (sizeOf(body) > limit) throw tooLarge(body, limit, 'the answer of task', task)
     } catch (error) {
       this.#failed(address, call, error, RAISED)
       return

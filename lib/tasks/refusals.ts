@@ -1,3 +1,4 @@
+import { HubError } from '../errors.js'
 import { Role } from '../relay/directory.js'
 import { Place } from '../relay/place.js'
 import type { Call } from './call.js'
@@ -17,6 +18,16 @@ export function numberTaken(cancelled: Call): string {
     `A call was refused, because its number is that of an older one: its caller gave up ${attempt(cancelled)} long ago, ` +
     'and the handler still runs. Call again, and let handlers heed their signal.'
   )
+}
+
+/** What a member did that is not its own to do; `call`: where there is one. */
+export function notYours(call: Call | undefined): HubError {
+  const what = call ? `${attempt(call)}, which it was not asked` : 'a call that is not there, or is answered already'
+  return new HubError('ERR_HUB_PROTOCOL', `It answered ${what}. The answer was dropped.`)
+}
+
+export function numberInUse(call: Call): HubError {
+  return new HubError('ERR_HUB_PROTOCOL', `It gave the number of ${attempt(call)}, which still runs, to another call.`)
 }
 
 export function noMember(call: Call): string {

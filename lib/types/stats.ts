@@ -14,7 +14,7 @@ export interface HubStats {
   readonly eventsReceived: number
   /** Tasks that were given to a handler of this member. */
   readonly tasksServed: number
-  /** Events, inputs and answers that a schema of this member refused on arrival. */
+  /** Events, inputs and answers that a schema of this member refused on arrival, or that could not be read. */
   readonly refusedPayloads: number
   /**
    * Messages that this member did not send, because too much waits already: events and calls refused with
@@ -84,7 +84,10 @@ export interface LinkStats {
   readonly droppedEvents: number
   /** Tasks for it, and answers to it, that were refused with `ERR_HUB_OVERLOADED` because its queue was full. */
   readonly refused: number
-  /** Frames that this member had no right or no sense to send. */
+  /**
+   * Frames and batches that this member had no right or no sense to send, such as garbage, or answers to others' calls.
+   * The first is printed as a warning in the primary and in the member itself.
+   */
   readonly protocolErrors: number
   /** Over its mark for `slowAfter`, or over `maxQueueBytes`: its events are dropped until it has drained. */
   readonly slow: boolean

@@ -1,5 +1,5 @@
 import { HubError } from '../errors.js'
-import { ASKING, ATTACHED, hasFlag, isWellFormed, KEPT, Kind, readKind, readLength } from './frame.js'
+import { ASKING, ATTACHED, HEADER_LENGTH, hasFlag, isWellFormed, KEPT, Kind, readKind, readLength } from './frame.js'
 
 /**
  * What a batch begins with. A control character first, so that no text that people write begins so; then the number of
@@ -36,6 +36,14 @@ export function fromMessage(message: unknown): Batch | undefined {
     return message.startsWith(MARKER) ? { text: message, attachments: NO_ATTACHMENTS } : undefined
   }
   if (!Array.isArray(message) || typeof message[0] !== 'string' || !message[0].startsWith(MARKER)) return undefined
+  // A list can say that it is of any length, in a few bytes: going over that would keep this process busy for minutes.
+  if (message.length - 1 > message[0].length / HEADER_LENGTH) {
+    throw new HubError(
+      'ERR_HUB_PROTOCOL',
+      `A batch carried ${message.length - 1} attachments, more than it can have frames. ` +
+        'Do all processes run the same version of hubwire?',
+    )
+  }
   const attachments = message.slice(1)
   if (!attachments.every((attachment) => attachment instanceof Uint8Array)) {
     throw new HubError(

@@ -1,5 +1,5 @@
 import { types } from 'node:util'
-import { classOf, define, type ErrorLimits, errorParts, isError } from './errors.js'
+import { classOf, define, type ErrorLimits, errorParts, isError, MAX_ERRORS } from './errors.js'
 import { hasItemsOnly, MAX_DEPTH } from './plain.js'
 import { unclonable } from './refusal.js'
 
@@ -87,7 +87,7 @@ export class Carriers {
   #pruned(key: string, value: unknown): unknown {
     const isWritable = this.#isWritable
     if (!isWritable || !isErrorList(key, value)) return value
-    return value.filter((item) => isError(item) || isWritable(item))
+    return value.slice(0, MAX_ERRORS).filter((item) => isError(item) || isWritable(item))
   }
 
   #remember<T extends object>(original: object, copy: T): T {

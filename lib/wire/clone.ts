@@ -1,7 +1,7 @@
 import { types } from 'node:util'
 import { Deserializer, Serializer } from 'node:v8'
 import { type Carrier, Carriers, containsError } from './carriers.js'
-import { type ErrorField, type ErrorLimits, type ErrorParts, fillError, newError } from './errors.js'
+import { type ErrorField, type ErrorLimits, type ErrorParts, fillError, MAX_FIELD_BYTES, newError } from './errors.js'
 import { unclonable } from './refusal.js'
 
 // The structured clone as V8 writes it, except for views and errors, which are "host objects" of our own:
@@ -53,20 +53,19 @@ export function writeClone(value: unknown): Uint8Array {
 
 /**
  * The same for a value that contains errors. With `limits` the errors are cut to them; with `prune` they also lose the
- * fields that cannot be written.
+ * fields that cannot be written, or are large.
  */
 export function writeErrors(value: unknown, limits?: ErrorLimits, prune = false): Uint8Array {
   const writer = new Writer()
-  const isWritable = prune ? (part: unknown) => canWriteErrors(part, limits) : undefined
+  const isWritable = prune ? (part: unknown) => isSmall(part, limits) : undefined
   const carriers = new Carriers(writer.carriers, limits, isWritable)
   const root = carriers.replace(value, 0)
   return writer.finish(root, carriers.records)
 }
 
-function canWriteErrors(value: unknown, limits: ErrorLimits | undefined): boolean {
+function isSmall(value: unknown, limits: ErrorLimits | undefined): boolean {
   try {
-    writeErrors(value, limits)
-    return true
+    return writeErrors(value, limits).byteLength <= MAX_FIELD_BYTES
   } catch {
     return false
   }
@@ -158,10 +157,26 @@ class Reader extends Deserializer {
 
   #readError(): Error {
     const index = this.readUint32()
-    const error = newError(this.readUint32())
+    const errorClass = this.readUint32()
+    const error = withoutFrames(() => newError(errorClass))
     if (error === undefined || this.errors.has(index)) throw corrupt()
     this.errors.set(index, error)
     return error
+  }
+}
+
+/**
+ * The frames that an error is made in hold the reader, and V8's half of a reader holds what was read: if the rest cannot
+ * be read, that circle would stay for ever.
+ */
+function withoutFrames<T>(make: () => T): T {
+  const { stackTraceLimit } = Error
+  // Not an assignment, which throws where intrinsics are frozen.
+  Reflect.set(Error, 'stackTraceLimit', 0)
+  try {
+    return make()
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
   }
 }
 

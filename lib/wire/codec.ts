@@ -1,11 +1,20 @@
 import { HubError } from '../errors.js'
 import { canWrite, readClone, writeClone, writeErrors } from './clone.js'
-import { ERROR_LIMITS, type ErrorLimits, isError, markStack } from './errors.js'
+import {
+  classOf,
+  ERROR_LIMITS,
+  type ErrorLimits,
+  errorParts,
+  fillError,
+  isError,
+  markStack,
+  newError,
+} from './errors.js'
 import { MAX_BINARY_LENGTH, MAX_TEXT_LENGTH } from './frame.js'
 import { arePlain, isPlain } from './plain.js'
 import { refusal } from './refusal.js'
 
-export { type ErrorLimits, MAX_CAUSES, MAX_ERROR_MESSAGE, MAX_ERROR_STACK } from './errors.js'
+export { type ErrorLimits, MAX_CAUSES, MAX_ERROR_BYTES, MAX_ERROR_MESSAGE, MAX_ERROR_STACK } from './errors.js'
 
 /**
  * An encoded value. JSON text where JSON carries the value exactly, which is most of the time; bytes where it does not.
@@ -58,23 +67,46 @@ export function encodeArguments(args: readonly unknown[], what: string, name?: s
 
 /**
  * Encodes what a handler threw: an error with its causes, or any other value. It never throws: what is too long is cut,
- * an error's fields that cannot be cloned stay behind, and instead of any other value that cannot be cloned an error
- * travels that says so.
+ * an error's fields that cannot be cloned, or are too large, stay behind, and instead of any other value that cannot be
+ * sent an error travels that says so.
  */
 export function encodeError(error: unknown, limits: ErrorLimits = ERROR_LIMITS): Body {
   try {
-    if (!isError(error)) return encodeValue(error, 'what the handler threw')
-    try {
-      return { text: '', bytes: writeErrors(error, limits) }
-    } catch {
-      return { text: '', bytes: writeErrors(error, limits, true) }
-    }
+    if (!isError(error)) return encodeThrown(error, limits)
+    return { text: '', bytes: writeWithin(error, limits) }
   } catch (failure) {
     const substitute =
       failure instanceof HubError ? failure : new Error('The handler threw an error that cannot be sent')
     substitute.stack = `${substitute.name}: ${substitute.message}`
     return { text: '', bytes: writeErrors(withoutCause(substitute), limits) }
   }
+}
+
+/** Tries less and less of it. */
+function writeWithin(error: Error, limits: ErrorLimits): Uint8Array {
+  try {
+    const whole = writeErrors(error, limits)
+    if (whole.byteLength <= limits.bytes) return whole
+  } catch {
+    // Something in it cannot be cloned.
+  }
+  const pruned = writeErrors(error, limits, true)
+  if (pruned.byteLength <= limits.bytes) return pruned
+  const { name, message, stack, fields } = errorParts(error, true)
+  const bare = newError(classOf(error)) as Error
+  fillError(bare, { name, message, stack, fields: fields.filter(([key]) => key === 'code') })
+  return writeErrors(bare, limits, true)
+}
+
+function encodeThrown(value: unknown, limits: ErrorLimits): Body {
+  const body = encodeValue(value, 'what the handler threw')
+  const size = sizeOf(body)
+  if (size <= limits.bytes) return body
+  throw new HubError(
+    'ERR_HUB_PAYLOAD',
+    `Cannot send what the handler threw: it is no error, and has ${size} bytes, of at most ${limits.bytes}. ` +
+      'Throw an Error that says what went wrong.',
+  )
 }
 
 /**
@@ -114,6 +146,20 @@ export function decodeError(text: string, bytes: Uint8Array | undefined, whereab
   const error = decodeValue(text, bytes)
   markStack(error, whereabouts)
   return error
+}
+
+/** What counts of a body against `maxMessageBytes`: one byte for each UTF-16 unit of text, and what is attached. */
+export function sizeOf({ text, bytes }: Body): number {
+  return bytes === undefined ? text.length : text.length + bytes.byteLength
+}
+
+/** For who sends more than the hub's `maxMessageBytes`. */
+export function tooLarge(body: Body, maxMessageBytes: number, what: string, name?: string): HubError {
+  return new HubError(
+    'ERR_HUB_PAYLOAD',
+    `Cannot send ${describe(what, name)}: it has ${sizeOf(body)} bytes, and at most ${maxMessageBytes} (maxMessageBytes) ` +
+      'travel at a time. Send it in parts, or write it to a file and send the path.',
+  )
 }
 
 /** What is too long would break at the other end, where nobody could say whose it was. */

@@ -8,6 +8,8 @@ export interface ErrorLimits {
   readonly message: number
   /** UTF-16 code units of each stack. */
   readonly stack: number
+  /** Bytes of all of it. Beyond, large fields stay behind, and of `errors` all but the first. */
+  readonly bytes: number
 }
 
 /** How many levels of causes of a handler's error travel. */
@@ -16,9 +18,20 @@ export const MAX_CAUSES = 8
 export const MAX_ERROR_MESSAGE = 16 * 1024
 /** Where the stack of a handler's error is cut, in UTF-16 code units. */
 export const MAX_ERROR_STACK = 16 * 1024
+/** How large a handler's error may be with all that it carries, in bytes. */
+export const MAX_ERROR_BYTES = 1 << 20
+/** Of an error that is too large: how large each field may be, in bytes. */
+export const MAX_FIELD_BYTES = 16 * 1024
+/** Of an error that is too large: how many of its `errors` travel. */
+export const MAX_ERRORS = 16
 
 /** What `encodeError` keeps to unless told otherwise. */
-export const ERROR_LIMITS: ErrorLimits = { causes: MAX_CAUSES, message: MAX_ERROR_MESSAGE, stack: MAX_ERROR_STACK }
+export const ERROR_LIMITS: ErrorLimits = {
+  causes: MAX_CAUSES,
+  message: MAX_ERROR_MESSAGE,
+  stack: MAX_ERROR_STACK,
+  bytes: MAX_ERROR_BYTES,
+}
 
 /** One of an error's own fields, before or after its value was made ready to travel. */
 export type ErrorField = readonly [key: string, value: unknown, enumerable: boolean]
@@ -124,10 +137,23 @@ export function fillError(error: Error, parts: ErrorParts): void {
  * Marks in the stacks of an error, of its causes and of its `errors` where they come from, above the first frame:
  * `    at --- in member "mailer" ---`.
  */
-export function markStack(error: unknown, whereabouts: string, seen = new Set<unknown>()): void {
-  if (!isError(error) || seen.has(error)) return
-  seen.add(error)
+export function markStack(error: unknown, whereabouts: string): void {
   const mark = `\n    at --- in ${whereabouts} ---`
+  const found = new Set<Error>()
+  const find = (part: unknown) => {
+    if (isError(part)) found.add(part)
+  }
+  find(error)
+  // A set goes on with what is added meanwhile: no chain of causes is too long for the stack.
+  for (const one of found) {
+    addMark(one, mark)
+    const { cause, errors } = one as { cause?: unknown; errors?: unknown }
+    find(cause)
+    if (Array.isArray(errors)) for (const inner of errors) find(inner)
+  }
+}
+
+function addMark(error: Error, mark: string): void {
   // Its own fields may have taken the place of any of these.
   const { name, message, stack } = error as unknown as Record<string, unknown>
   const head = typeof message === 'string' ? message : ''
@@ -137,9 +163,6 @@ export function markStack(error: unknown, whereabouts: string, seen = new Set<un
   const frames = text.indexOf('\n    at ', start)
   const marked = frames < 0 ? text + mark : text.slice(0, frames) + mark + text.slice(frames)
   define(error, 'stack', marked, false)
-  markStack(error.cause, whereabouts, seen)
-  const { errors } = error as { errors?: unknown }
-  if (Array.isArray(errors)) for (const inner of errors) markStack(inner, whereabouts, seen)
 }
 
 /** Sets a property as data, whatever its name or an inherited setter may do. */

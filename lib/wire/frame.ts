@@ -277,7 +277,7 @@ export function isWellFormed(text: string, at: number, length: number): boolean 
     case Kind.Event:
       return length >= EVENT_NAME && eventBody(text, at) <= at + length
     case Kind.Request:
-      return length >= REQUEST_NAME && requestBody(text, at) <= at + length
+      return length >= REQUEST_NAME && requestBody(text, at) <= at + length && isUint32(readCall(text, at))
     case Kind.Response:
     case Kind.Failure:
     case Kind.Refusal:
@@ -285,7 +285,7 @@ export function isWellFormed(text: string, at: number, length: number): boolean 
     case Kind.Answer:
       return length >= CALL_BODY
     case Kind.Packet: {
-      if (length < PACKET_NAMESPACE) return false
+      if (length < PACKET_NAMESPACE || !isUint32(readCall(text, at))) return false
       const namespace = readUint32(text, at + 13)
       const rooms = readUint32(text, at + 17)
       if (namespace < 0 || rooms < 0) return false
@@ -302,6 +302,11 @@ export function isWellFormed(text: string, at: number, length: number): boolean 
     default:
       return false
   }
+}
+
+/** What was written with characters above 255 may be no such number: an answer to it would name another call. */
+function isUint32(value: number): boolean {
+  return value >= 0 && value <= 0xffffffff
 }
 
 /** Whether two Event frames of one batch have the same target and name. */

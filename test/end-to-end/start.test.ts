@@ -116,15 +116,16 @@ test('ids that are used twice or cannot be used are named', async () => {
 test('options that are unknown or wrong are named', async () => {
   const cases: [object, RegExp][] = [
     [{ worker: [] }, /^startHub\(\): unknown option "worker"\. Did you mean "workers"\?$/],
-    [{ workers: {} }, /workers/],
+    [{ workers: {} }, /workers must be a list, such as .*, not \{\}\.$/],
     [{ workers: [{ id: 'a', exec, evn: {} }] }, /workers\[0\].*unknown option "evn"\. Did you mean "env"\?/],
     [{ workers: [{ role: 'web', exec, count: -1 }] }, /workers\[0\].*count/],
     [{ gracePeriod: -1 }, /gracePeriod/],
-    [{ timeout: '1s' }, /timeout/],
+    [{ timeout: '5s' }, /^startHub\(\): timeout must be a number of milliseconds above 0, not "5s"\.$/],
+    [{ maxMessageBytes: 0 }, /maxMessageBytes must be a number of at least 1, not 0/],
     [{ highWaterMark: 0 }, /highWaterMark/],
     [{ slowAfter: Number.NaN }, /slowAfter/],
-    [{ signals: 'yes' }, /signals/],
-    [{ ready: 'soon' }, /ready/],
+    [{ signals: 'yes' }, /signals must be true or false, not "yes"/],
+    [{ ready: 'soon' }, /ready must be "auto" or "manual", not "soon"/],
     [
       { restart: 'sometimes' },
       /^startHub\(\): restart must be "always" or "on-failure" or "never", not "sometimes"\.$/,
@@ -213,6 +214,28 @@ test('joinHub in no cluster, under plain cluster with JSON, and with advanced se
     const [[report]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')])
     assert.is(report.code, 'ERR_HUB_PROTOCOL')
     assert.match(report.message, hint)
+  }
+})
+
+test("PM2's cluster mode is told by its name, from either side; fork mode is not taken for it", async () => {
+  const pm2 = (exec_mode: string) => ({ ...process.env, pm_id: '0', exec_mode })
+  for (const [mode, start, serialization, code, message] of [
+    ['cluster_mode', 'foreign', 'json', 'ERR_HUB_PROTOCOL', /joinHub\(\): PM2 forked.*exec_mode: 'fork', instances: 1/],
+    [
+      'cluster_mode',
+      'foreign-start',
+      'json',
+      'ERR_INVALID_ARG_VALUE',
+      /startHub\(\).*worker of PM2.*exec_mode: 'fork'/,
+    ],
+    ['fork_mode', 'foreign-start', 'json', 'ERR_INVALID_ARG_VALUE', /called in a worker\. It belongs into the primary/],
+    ['fork_mode', 'foreign', 'advanced', 'ERR_HUB_PROTOCOL', /no hub forked this worker/],
+  ] as const) {
+    cluster.setupPrimary({ exec: fileURLToPath(exec), serialization })
+    const worker = cluster.fork({ ...pm2(mode), START: start })
+    const [[report]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')])
+    assert.is(report.code, code)
+    assert.match(report.message, message)
   }
 })
 

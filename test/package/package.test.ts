@@ -43,7 +43,7 @@ test('the package holds what users need, and nothing else', async () => {
   )
 })
 
-const OTHERS = ['LICENSE', 'package.json', 'README.md', 'CHANGELOG.md']
+const OTHERS = ['LICENSE', 'package.json', 'README.md', 'CHANGELOG.md', 'SECURITY.md']
 
 test('the documents that the package’s documents name are in it, too', async () => {
   const links: string[] = []

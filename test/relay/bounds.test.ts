@@ -147,7 +147,8 @@ test('recovery tells once that it forgets packets before their time', () => {
 
 test('a member that takes what is below its mark, however slowly, is not slow; one that takes nothing is', async () => {
   const slowAfter = 1000
-  const directory = new Directory({ ...OPTIONS, slowAfter, highWaterMark: MIB, onPressure, onSlow, onHeld: onSlow })
+  const hooks = { onPressure, onSlow, onHeld: onSlow, onOffence: () => {} }
+  const directory = new Directory({ ...OPTIONS, slowAfter, highWaterMark: MIB, ...hooks })
   const place = directory.addPlace('other', undefined)
   const transport = new FakeTransport()
   const peer = directory.enter(place, 1, transport)

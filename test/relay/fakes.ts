@@ -13,6 +13,7 @@ export const OPTIONS: ExchangeOptions = {
   timeout: 1000,
   highWaterMark: 1e9,
   maxQueueBytes: 1e9,
+  maxMessageBytes: 1e9,
   gracePeriod: 1000,
   slowAfter: 60_000,
   maxHeldBytes: 1e9,

@@ -1,19 +1,25 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { test } from 'uvu'
+import type { ToHub } from '#lib/relay/control.js'
 import { Directory } from '#lib/relay/directory.js'
 import type { Outlet, Peer } from '#lib/relay/peer.js'
 import { NOWHERE, Switchboard } from '#lib/relay/switchboard.js'
 import {
   Address,
+  ASKING,
   ATTACHED,
   callFrame,
   controlFrame,
+  KEPT,
   Kind,
+  RECOVERABLE,
   readAddress,
   readKind,
   senderFrame,
+  uint48,
 } from '#lib/wire/frame.js'
+import { packetHeader, Scope, writeRecovery } from '#lib/wire/packet.js'
 import { FakeTransport, framesOf, units } from '../wire/fake-transport.js'
 import { eventFrame, requestFrame } from '../wire/frames.js'
 import { FakeHub, OPTIONS, Outgoing } from './fakes.js'
@@ -36,7 +42,13 @@ const MARKER = new Outgoing().text
 
 /** A switchboard with the tasks' room and everybody's links replaced by spies. */
 function switchboard(onControl: (body: string) => void = () => {}) {
-  const directory = new Directory({ ...OPTIONS, onPressure: () => {}, onSlow: () => {}, onHeld: () => {} })
+  const directory = new Directory({
+    ...OPTIONS,
+    onPressure: () => {},
+    onSlow: () => {},
+    onHeld: () => {},
+    onOffence: () => {},
+  })
   const from = directory.enter(directory.addPlace('from', undefined), 1, new FakeTransport())
   const spies = new Map<number, Spy>()
   const spy = (address: number) => {
@@ -200,6 +212,93 @@ test('garbage costs its sender a count, nobody else anything', async () => {
   } finally {
     process.off('warning', note)
   }
+})
+
+test('what a member tells the hub is looked at before anything depends on it', async () => {
+  const hub = new FakeHub()
+  const one = hub.member('one')
+  const nsp = '/'
+  const session = { t: 'session', nsp, pid: 'p', sid: 's', at: 'g.0.0', rooms: [], data: { text: '[]' } }
+  const wrong: object[] = [
+    // This one came to light in a promise that nobody awaited, and ended the hub.
+    { t: 'drained', n: 1, to: null },
+    { t: 'drained', n: 1, to: [-1] },
+    { t: 'drained', n: 1 },
+    { t: 'listen', name: {}, on: true },
+    { t: 'listen', name: 'x'.repeat(256), on: true },
+    { t: 'handle', name: 'task', concurrency: 'many' },
+    { t: 'handle', name: 'task', concurrency: 0 },
+    { t: 'hello', protocol: 1 },
+    { t: 'attach', nsp, recovery: { session: 'long', packets: 1 } },
+    { t: 'rooms', nsp, join: 'room' },
+    { ...session, data: {} },
+    { ...session, rooms: {} },
+    // From here on the bytes kept for recovery were no number, and nothing was ever over its bound.
+    { t: 'session-away', nsp, pid: 'p', data: { text: 5 } },
+    { t: 'restore', nsp, n: 2 ** 32, pid: 'p', offset: '' },
+    { t: 'connections', taken: -1, open: 0 },
+    { t: 'serve', socket: 1, tls: false },
+    { t: 'route' },
+    { t: '__proto__' },
+    { t: 'toString' },
+    {},
+    [],
+  ]
+  hub.send(one, new Outgoing().control({ t: 'attach', nsp, recovery: { session: 1e6, packets: 1e6 } }))
+  hub.send(one, new Outgoing().control(session as ToHub))
+  for (const message of wrong) hub.send(one, new Outgoing().add(controlFrame(JSON.stringify(message))))
+  const offences = (await hub.told(one)).filter(({ t }) => t === 'offence')
+  assert.deepEqual(offences, [
+    {
+      t: 'offence',
+      message:
+        'A control message is malformed: the field "to" of "drained" cannot be null. ' +
+        'Do all processes run the same version of hubwire?',
+    },
+  ])
+  assert.equal(hub.exchange.stats()[0]?.protocolErrors, wrong.length)
+  const { bytes, sessions } = hub.exchange.recoveryStats() ?? {}
+  assert.ok(bytes && bytes > 0 && bytes < 1000, `${bytes} bytes`)
+  assert.equal(sessions, 1)
+})
+
+test("the place of a packet in the order is the hub's to give, and nobody passes on more than a packet of its own", async () => {
+  const hub = new FakeHub()
+  const one = hub.member('one')
+  const other = hub.member('other')
+  for (const peer of [one, other]) {
+    hub.send(peer, new Outgoing().control({ t: 'attach', nsp: '/', recovery: { session: 1e6, packets: 1e6 } }))
+    hub.send(peer, new Outgoing().control({ t: 'rooms', nsp: '/', sockets: true }))
+  }
+  const packet = (flags: number, call: number, recovery?: string) =>
+    packetHeader(flags, call, Scope.Sockets, '/', '', 1, recovery).concat('x')
+  const own = writeRecovery(1, [])
+  const forged = [packet(RECOVERABLE, 7, own), packet(RECOVERABLE, 0, uint48(9) + own.slice(6))]
+  for (const frame of forged) hub.send(one, new Outgoing().add(frame))
+  const admit = (frame: string) => new Outgoing().control({ t: 'admit', nsp: '/', to: null, rooms: ['r'], frame })
+  const admitted = [packet(KEPT | ATTACHED, 0), packet(KEPT | ASKING, 3), packet(KEPT | RECOVERABLE, 0, own), 'x', '']
+  for (const frame of admitted) hub.send(one, admit(frame))
+  assert.deepEqual(await hub.messages(other), [])
+  assert.equal(hub.exchange.stats()[0]?.protocolErrors, forged.length + admitted.length)
+  hub.send(one, new Outgoing().add(packet(RECOVERABLE, 0, own)))
+  hub.send(one, admit(packet(KEPT, 0)))
+  assert.equal((await hub.messages(other)).length, 2)
+})
+
+test('a call whose number cannot be written in an answer is refused: the answer would be to another call', async () => {
+  const hub = new FakeHub()
+  const caller = hub.member('caller')
+  const server = hub.member('server')
+  hub.send(server, new Outgoing().control({ t: 'handle', name: 'task', concurrency: null }))
+  const frame = requestFrame(0, server.place.address, 5, 0, 0, 'task', '1')
+  for (const unit of ['\u0100', '\uffff']) {
+    for (const at of [8, 9]) {
+      if (unit === '\u0100' && at === 9) continue
+      hub.send(caller, new Outgoing().add(frame.slice(0, at) + unit + frame.slice(at + 1)))
+    }
+  }
+  assert.deepEqual(await hub.messages(server), [])
+  assert.equal(hub.exchange.stats()[0]?.protocolErrors, 3)
 })
 
 test('events to an address that was never given out are counted and go nowhere', async () => {

@@ -71,20 +71,26 @@ export class Worker {
       if (n !== undefined) world.copies.set(n, (world.copies.get(n) ?? 0) + 1)
       this.down.push({ frame, bytes, from: sender.address })
     }
-    this.#packets = new Packets({
-      address: peer.address,
-      closed: false,
-      hurry: () => {},
-      full: false,
-      refuse: () => {},
-      overloaded: (attempt) => new HubError('ERR_HUB_OVERLOADED', attempt),
-      tooMany: (attempt) => new HubError('ERR_HUB_OVERLOADED', attempt),
-      settings: { maxPendingCalls: Number.POSITIVE_INFINITY },
-      write: (start, rest, attachments) => this.up.push({ frame: start + rest, bytes: attachments?.[0], from: 0 }),
-      // What is told is told as JSON, and as it is now.
-      tell: (message) => this.up.push({ control: JSON.parse(JSON.stringify(message)) }),
-      sync: () => new Promise((resolve) => this.up.push({ pass: resolve })),
-    })
+    this.#packets = new Packets(
+      {
+        address: peer.address,
+        closed: false,
+        maxMessageBytes: 1e9,
+        hurry: () => {},
+        full: false,
+        refuse: () => {},
+        overloaded: (attempt) => new HubError('ERR_HUB_OVERLOADED', attempt),
+        tooMany: (attempt) => new HubError('ERR_HUB_OVERLOADED', attempt),
+        settings: { maxPendingCalls: Number.POSITIVE_INFINITY },
+        write: (start, rest, attachments) => this.up.push({ frame: start + rest, bytes: attachments?.[0], from: 0 }),
+        // What is told is told as JSON, and as it is now.
+        tell: (message) => this.up.push({ control: JSON.parse(JSON.stringify(message)) }),
+        sync: () => new Promise((resolve) => this.up.push({ pass: resolve })),
+      },
+      (what, error) => {
+        throw new Error(`${what}: ${error.message}`)
+      },
+    )
     const adapter = hubAdapter(Base, this.#packets) as unknown as (nsp: Namespace) => Adapter
     const recovery = { maxDisconnectionDuration: 1e6, skipMiddlewares: world.skipMiddlewares }
     // The in-memory adapter with a memory would leave a timer behind.
@@ -150,7 +156,13 @@ export class World {
   /** When a message had arrived wherever it was to go. */
   readonly done = new Map<number, number>()
   now = 0
-  readonly #directory = new Directory({ ...OPTIONS, onPressure: () => {}, onSlow: () => {}, onHeld: () => {} })
+  readonly #directory = new Directory({
+    ...OPTIONS,
+    onPressure: () => {},
+    onSlow: () => {},
+    onHeld: () => {},
+    onOffence: () => {},
+  })
 
   constructor(limits: RecoveryLimits, skipMiddlewares = true) {
     this.skipMiddlewares = skipMiddlewares

@@ -118,6 +118,7 @@ export class World {
         timeout: 1000,
         highWaterMark: 1 << 20,
         maxQueueBytes: 1 << 20,
+        maxMessageBytes: 1 << 20,
         gracePeriod: 1000,
         slowAfter: 1000,
         maxHeldBytes: 1 << 20,

@@ -131,8 +131,21 @@ test('nor is a text of theirs that is longer than the marker', () => {
 
 test('an attachment that is no binary is refused', () => {
   for (const attachment of ['text', null, {}, [1], new ArrayBuffer(1), undefined]) {
-    assert.throws(() => fromMessage([MARKER, attachment]), { code: 'ERR_HUB_PROTOCOL' })
+    const { text } = event('news', '')
+    assert.throws(() => fromMessage([MARKER + text, attachment]), {
+      code: 'ERR_HUB_PROTOCOL',
+      message: /is not binary/,
+    })
   }
+})
+
+test('a list that says it is very long, as it may in a few bytes, is refused before anybody goes over it', () => {
+  const long: unknown[] = [MARKER + event('news', '').text]
+  long.length = 2 ** 32 - 1
+  const begun = performance.now()
+  assert.throws(() => fromMessage(long), { code: 'ERR_HUB_PROTOCOL', message: /carried 4294967294 attachments/ })
+  // To go over it takes minutes.
+  assert.ok(performance.now() - begun < 5000)
 })
 
 test('a malformed batch is refused at the first frame that is wrong; those before it have been read', () => {

@@ -14,10 +14,13 @@ import {
   encodeError,
   encodeValue,
   MAX_CAUSES,
+  MAX_ERROR_BYTES,
   MAX_ERROR_MESSAGE,
   MAX_ERROR_STACK,
 } from '#lib/wire/codec.js'
+import { markStack } from '#lib/wire/errors.js'
 import { isPlain, MAX_DEPTH } from '#lib/wire/plain.js'
+import { heap } from './heap.js'
 
 type Fields = Record<string, unknown>
 
@@ -786,6 +789,59 @@ test('an error has at most so many levels of causes', () => {
   assert.ok(sendError(nested) instanceof AggregateError)
 })
 
+test('an error that is too large with all that it carries loses what is large, then all but itself', () => {
+  const sizeOf = (error: unknown) => (encodeError(error).bytes as Uint8Array).byteLength
+  assert.equal(MAX_ERROR_BYTES, 1 << 20)
+  // As HTTP clients throw them.
+  const large = Object.assign(new Error('502', { cause: new Error('why') }), {
+    code: 'EBAD',
+    status: 502,
+    response: { body: 'x'.repeat(2 << 20) },
+  })
+  assert.ok(sizeOf(large) < 20_000)
+  const pruned = sendError(large)
+  assert.deepEqual([pruned.message, pruned.code, pruned.status, 'response' in pruned], ['502', 'EBAD', 502, false])
+  assert.equal((pruned.cause as Error).message, 'why')
+
+  const wide = new AggregateError(Array.from({ length: 5000 }, (_, i) => new Error(`${i} ${'m'.repeat(500)}`)))
+  assert.ok(sizeOf(wide) <= MAX_ERROR_BYTES)
+  assert.equal(((sendError(wide) as unknown as AggregateError).errors[15] as Error).message.slice(0, 2), '15')
+
+  const many = Object.assign(new TypeError('many'), { code: 'EMANY' })
+  for (let i = 0; i < 100_000; i++) Object.assign(many, { [`field ${i}`]: 'value' })
+  assert.ok(sizeOf(many) < 20_000)
+  const bare = sendError(many)
+  assert.ok(bare instanceof TypeError)
+  assert.deepEqual([bare.message, bare.code, Object.keys(bare)], ['many', 'EMANY', ['code']])
+
+  const thrown = sendError('x'.repeat(MAX_ERROR_BYTES))
+  assert.match(thrown.message, /^Cannot send what the handler threw: it is no error, and has 1048578 bytes/)
+})
+
+test('a chain of causes that somebody has made by hand is not too long to be read', () => {
+  let error = new Error('0')
+  for (let i = 1; i < 900; i++) error = new Error(String(i), { cause: error })
+  const limits = { causes: 1e6, message: 10, stack: 10, bytes: 1e9 }
+  let read = decodeError('', encodeError(error, limits).bytes, 'x') as Error
+  for (; read.cause !== undefined; read = read.cause as Error) assert.match(read.stack as string, /--- in x ---/)
+  assert.equal(read.message, '0')
+  // One behind the other, as an encoder that does not look at depth would write them.
+  for (let i = 0; i < 50_000; i++) error = new Error('', { cause: error })
+  markStack(error, 'x')
+  assert.match(error.stack as string, /--- in x ---/)
+})
+
+test('what cannot be read to its end leaves nothing behind', async () => {
+  const { bytes } = encodeError(new Error('x', { cause: new TypeError('y') }))
+  const broken = (bytes as Uint8Array).slice(0, -6)
+  const read = () => assert.throws(() => decodeValue('', broken), { code: 'ERR_HUB_PROTOCOL' })
+  for (let i = 0; i < 100; i++) read()
+  const before = await heap()
+  for (let i = 0; i < 5000; i++) read()
+  const each = ((await heap()) - before) / 5000
+  assert.ok(each < 200, `${each} bytes each`)
+})
+
 test('messages and stacks are cut', () => {
   const arrived = sendError(new Error('m'.repeat(100_000), { cause: new Error('c'.repeat(100_000)) }))
   assert.equal(MAX_ERROR_MESSAGE, 16 * 1024)
@@ -793,7 +849,12 @@ test('messages and stacks are cut', () => {
   assert.equal(arrived.message.length, MAX_ERROR_MESSAGE)
   assert.equal((arrived.cause as Error).message.length, MAX_ERROR_MESSAGE)
   assert.ok((arrived.stack as string).length < MAX_ERROR_STACK + 100)
-  const { bytes } = encodeError(new Error('abc', { cause: new Error('x') }), { causes: 0, message: 2, stack: 3 })
+  const { bytes } = encodeError(new Error('abc', { cause: new Error('x') }), {
+    causes: 0,
+    message: 2,
+    stack: 3,
+    bytes: MAX_ERROR_BYTES,
+  })
   const small = decodeValue('', bytes) as Error
   assert.deepEqual([small.message, small.stack, small.cause], ['ab', 'Err', undefined])
 })

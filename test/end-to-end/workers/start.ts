@@ -81,6 +81,10 @@ switch (START) {
     await report(() => joinHub())
     process.disconnect?.()
     break
+  case 'foreign-start':
+    await report(() => startHub())
+    process.disconnect?.()
+    break
   case 'foreign':
     await report(() => joinHub())
     process.disconnect?.()
