@@ -55,14 +55,21 @@ const SHAPES: Record<string, string> = {
   '__proto__ everywhere': 'GET /__proto__?__proto__=1 HTTP/1.1\r\nHost: x\r\n__proto__: x\r\nconstructor: y\r\n\r\n',
 }
 
-/** All that is answered to these bytes, behind which nothing follows. */
-async function answerTo(port: number, bytes: string): Promise<string> {
+/**
+ * All that is answered to these bytes, behind which nothing follows. A server that refuses a head before it has read all
+ * of it resets the connection, and its answer may be lost on the way, whoever it is: then it is asked again.
+ */
+async function answerTo(port: number, bytes: string, tries = 10): Promise<string> {
   const client = new Client(port)
+  let reset = false
+  client.socket.once('error', () => {
+    reset = true
+  })
   await client.write(bytes)
   client.socket.end()
   await client.until(() => client.ended || client.closed, `no end to ${JSON.stringify(bytes.slice(0, 80))}`)
   client.destroy()
-  return client.received
+  return reset && client.received === '' && tries > 1 ? answerTo(port, bytes, tries - 1) : client.received
 }
 
 for (const sticky of ['socket.io', { cookie: 'sid' }, 'ip'] as const) {
