@@ -18,7 +18,13 @@ function setting(limits: { maxBytes: number; maxPackets: number }) {
     if (peer === idle && message.t === 'position') told.push(message.hub)
   }
   const lobby = new Lobby({ tell, tellAll: () => {}, slow: () => {} }, { ...limits, maxSessions: 10 })
-  const directory = new Directory({ ...OPTIONS, onPressure: () => {}, onSlow: () => {}, onHeld: () => {}, onOffence: () => {} })
+  const directory = new Directory({
+    ...OPTIONS,
+    onPressure: () => {},
+    onSlow: () => {},
+    onHeld: () => {},
+    onOffence: () => {},
+  })
   const enter = (id: string) =>
     directory.enter(directory.addPlace(id, undefined), 1, { send: () => {}, sendHandle: () => {} })
   const [sender, idle] = [enter('sender'), enter('idle')]
