@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { checkName, HubEmitter, LOCAL_EVENTS, surface } from './emitter.js'
 import { HubError } from './errors.js'
+import { HandoverSteps } from './handover.js'
 import type { HttpRoom } from './http/room.js'
 import { Inbox } from './inbox.js'
 import { Membership } from './membership.js'
@@ -39,6 +40,8 @@ export class Member extends HubEmitter {
   readonly packets: Packets
   /** Handles towards the hub. */
   readonly handles: HandleLane
+  /** What is done before this member ends, where another one takes over. */
+  readonly handoverSteps = new HandoverSteps()
   /** What comes for `lib/http` goes there. */
   http: HttpRoom | undefined
   readonly #membership: Membership
