@@ -31,6 +31,8 @@ export interface ExchangeHooks {
   /** A member takes messages from now on, or takes none any more, or is gone. */
   opened(peer: Peer): void
   shut(peer: Peer): void
+  /** It takes none any more because another one does in its place. */
+  succeeded(peer: Peer, successor: Peer): void
   gone(peer: Peer): void
   /** A member told something that is for `lib/http`. */
   http(peer: Peer, message: HttpToHub): void
@@ -118,13 +120,18 @@ export class Exchange {
   }
 
   /** The seat's state as its supervisor sees it. */
-  update(place: Place, state: MemberState, pid: number | undefined): void {
+  update(place: Place, state: MemberState, pid: number | undefined, incarnation = place.incarnation): void {
+    const before = place.state
     place.state = state
     place.pid = pid
+    // One that was to take over has the seat sooner: the process before it ended by itself.
+    const next = place.peer ? undefined : place.peerOf(incarnation)
+    if (next) this.directory.succeed(next)
     this.directory.version++
     if (state === 'stopping' && place.peer) this.shut(place.peer)
     this.#announce(place)
-    if (state === 'ready') this.lifecycle('join', place, undefined)
+    // Who takes over from another one does not join: its seat was there all the time.
+    if (state === 'ready' && before !== 'ready') this.lifecycle('join', place, undefined)
     if (state === 'stopped' || state === 'given-up') {
       abandonHeld(place, this.dispatcher)
       this.dispatcher.settle()
@@ -134,14 +141,25 @@ export class Exchange {
   /** The process is gone. */
   leave(peer: Peer, exit: Exit): void {
     const { place } = peer
-    place.away = false
-    place.lastExit = exit
+    const current = place.peer === peer
+    if (current) {
+      place.away = false
+      place.lastExit = exit
+    }
     this.directory.leave(peer)
     this.dispatcher.leave(peer)
     this.#hooks.gone(peer)
     place.pressure.relieve()
     this.#lobby.leave(peer)
-    if (peer.opened) this.lifecycle('leave', place, exit)
+    this.#orphan(peer)
+    if (current && peer.opened) this.lifecycle('leave', place, exit)
+  }
+
+  /** Asks a member to hand over what it holds, and then to end. */
+  handOver(peer: Peer, successor: Peer, within: number, gracePeriod: number): void {
+    peer.successor = successor
+    const { incarnation, address } = successor
+    this.tell(peer, { t: 'handover', to: { id: successor.place.id, incarnation, address }, within, gracePeriod })
   }
 
   /** Nothing new goes to this member: what is for its seat waits for the next, or is answered when there is none. */
@@ -152,6 +170,7 @@ export class Exchange {
     this.dispatcher.closed(peer)
     this.#hooks.shut(peer)
     peer.place.pressure.relieve()
+    this.#orphan(peer)
   }
 
   lifecycle<E extends keyof LifecycleEvents>(event: E, place: Place, info: Parameters<LifecycleEvents[E]>[1]): void {
@@ -170,9 +189,9 @@ export class Exchange {
   }
 
   stats(): LinkStats[] {
-    return [...this.directory.places].map((place): LinkStats => {
+    return [...this.directory.places].flatMap((place): LinkStats[] => {
       const { peer, hold } = place
-      return {
+      const seat = {
         id: place.id,
         incarnation: place.incarnation,
         state: place.state,
@@ -184,6 +203,8 @@ export class Exchange {
         protocolErrors: peer?.protocolErrors ?? 0,
         slow: peer?.slow ?? false,
       }
+      const others = [...place.peers].filter((other) => other !== peer)
+      return [seat, ...others.map((other) => this.#linkBeside(other))]
     })
   }
 
@@ -196,6 +217,23 @@ export class Exchange {
   recoveryStats(): RecoveryStats | undefined {
     const { log } = this.#lobby
     return log.used ? log.stats() : undefined
+  }
+
+  /** A process that does not have its seat: it is about to take it, or has handed it over. */
+  #linkBeside(peer: Peer): LinkStats {
+    const { queuedBytes, droppedEvents, protocolErrors, slow } = peer
+    return {
+      id: peer.place.id,
+      incarnation: peer.incarnation,
+      state: peer.opened ? 'stopping' : 'starting',
+      queuedBytes,
+      held: 0,
+      queuedTasks: 0,
+      runningTasks: this.dispatcher.outstanding(peer),
+      droppedEvents,
+      protocolErrors,
+      slow,
+    }
   }
 
   #control(peer: Peer, body: string): void {
@@ -293,6 +331,9 @@ export class Exchange {
   #open(peer: Peer): void {
     if (peer.ready || !peer.joined || !this.#hooks.ready(peer)) return
     const { place } = peer
+    const before = place.peer === peer ? undefined : place.peer
+    // From here on all that is for the seat goes to this one.
+    if (before) this.#retire(before, peer)
     peer.ready = true
     peer.opened = true
     place.known = peer.registrations
@@ -300,6 +341,28 @@ export class Exchange {
     this.dispatcher.opened(peer)
     deliverHeld(peer, this.dispatcher)
     this.#hooks.opened(peer)
+  }
+
+  /** What it works on it finishes, and what was sent to it it gets; nothing else follows. */
+  #retire(peer: Peer, successor: Peer): void {
+    const wasReady = peer.ready
+    this.directory.succeed(successor)
+    if (!wasReady) return
+    this.dispatcher.closed(peer)
+    this.#hooks.succeeded(peer, successor)
+    peer.place.pressure.relieve()
+    this.#orphan(peer)
+  }
+
+  /** Who was handing over to this one has nobody to hand over to any more. */
+  #orphan(successor: Peer): void {
+    for (const { peers } of this.directory.places) {
+      for (const peer of peers) {
+        if (peer.successor !== successor) continue
+        peer.successor = undefined
+        this.tell(peer, { t: 'orphaned' })
+      }
+    }
   }
 
   async #drained(peer: Peer, n: number, to: readonly number[]): Promise<void> {
@@ -324,6 +387,6 @@ export class Exchange {
 
   #tellAll(message: ToMember): void {
     const frame = controlFrame(JSON.stringify(message))
-    for (const { peer } of this.directory.places) if (peer?.joined) peer.tell(frame)
+    for (const { peers } of this.directory.places) for (const peer of peers) if (peer.joined) peer.tell(frame)
   }
 }

@@ -1,10 +1,6 @@
-/** The incarnation that takes over: the next one of the same seat, or, where a role shrinks, another seat's. */
-export interface Successor {
-  readonly id: string
-  readonly incarnation: number
-  /** Of that incarnation: what is sent there goes to it alone. */
-  readonly address: number
-}
+import type { Successor } from './relay/control.js'
+
+export type { Successor }
 
 /** A member's order to hand over what it holds, and then to end. */
 export interface Handover {

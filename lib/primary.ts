@@ -9,13 +9,23 @@ import { Member } from './member.js'
 import { notice } from './notices.js'
 import type { PrimaryOptions } from './options.js'
 import type { Peer } from './relay/peer.js'
+import { noRole, readReload } from './reloading.js'
+import { planScale, roleTemplates } from './scaling.js'
 import { normaliseId } from './supervisor/ids.js'
 import { type ResolvedSeat, resolveSeats } from './supervisor/options.js'
 import type { WorkerProcess } from './supervisor/process.js'
 import { installSignals, type StopSignal } from './supervisor/signals.js'
-import { Supervisor } from './supervisor/supervisor.js'
+import { type SeatView, Supervisor } from './supervisor/supervisor.js'
 import { after } from './timers.js'
-import type { HttpServer, HubStats, Listening, ListenOptions, Member as MemberInfo, WorkerSpec } from './types.js'
+import type {
+  HttpServer,
+  HubStats,
+  Listening,
+  ListenOptions,
+  Member as MemberInfo,
+  ReloadOptions,
+  WorkerSpec,
+} from './types.js'
 import { fromMessage, isHubMessage } from './wire/batch.js'
 import { IpcTransport, LocalTransport } from './wire/transport.js'
 
@@ -29,6 +39,8 @@ export class Primary extends Member {
   readonly #self: Peer
   readonly #router: Router
   readonly #listeners = new Set<Listener>()
+  /** What a new worker of a role is like. */
+  readonly #templates = new Map<string, ResolvedSeat>()
   #inlet: Inlet | undefined
   #uninstallSignals: (() => void) | undefined
   #closing: Promise<void> | undefined
@@ -48,6 +60,7 @@ export class Primary extends Member {
       },
       opened: (peer) => router.opened(peer),
       shut: (peer) => router.shut(peer),
+      succeeded: (peer, successor) => router.succeeded(peer, successor),
       gone: (peer) => router.gone(peer),
       http: (peer, message) => router.http(peer, message),
       handle: (peer, message, handle, bytes) => router.handle(peer, message, handle, bytes),
@@ -65,13 +78,14 @@ export class Primary extends Member {
     this.#router = router
     this.#self = self
     exchange.update(place, 'starting', process.pid)
+    const peerOf = (seat: SeatView) => exchange.directory.place(seat.id)?.peerOf(seat.incarnation)
     this.#supervisor = new Supervisor({
       spawned: (seat, worker) => this.#spawned(seat.id, seat.incarnation, worker),
       changed: (seat) => {
         const seated = exchange.directory.place(seat.id)
         if (!seated) return
         seated.ended = seat.ended
-        exchange.update(seated, seat.state, seat.pid)
+        exchange.update(seated, seat.state, seat.pid, seat.incarnation)
       },
       exited: (_seat, worker, exit) => {
         const peer = this.#peers.get(worker)
@@ -82,9 +96,12 @@ export class Primary extends Member {
         const seated = exchange.directory.place(seat.id)
         if (seated) exchange.removePlace(seated)
       },
-      requestStop: (seat) => {
-        const peer = exchange.directory.place(seat.id)?.peer
-        if (peer) exchange.tell(peer, { t: 'stop' })
+      requestStop: (seat, handsOver) => {
+        const peer = peerOf(seat)
+        if (!peer) return
+        const successor = handsOver ? this.#successorOf(peer) : undefined
+        if (successor) exchange.handOver(peer, successor, seat.spec.handoverTimeout, seat.spec.gracePeriod)
+        else exchange.tell(peer, { t: 'stop' })
       },
       overdue: ({ id, spec }) => {
         const period = `${spec.gracePeriod} ms (gracePeriod)`
@@ -92,7 +109,7 @@ export class Primary extends Member {
         process.emitWarning(text, 'Hubwire')
       },
       ping: (seat) => {
-        const peer = exchange.directory.place(seat.id)?.peer
+        const peer = peerOf(seat)
         if (peer) exchange.ping(peer)
       },
       lifecycle: (event, seat, info) => {
@@ -110,9 +127,11 @@ export class Primary extends Member {
       this.#uninstallSignals = installSignals({
         onFirst: () => this.#endInOrder(),
         onSecond: (signal) => this.#endNow(signal),
+        onHangup: () => this.#reloadBySignal(),
       })
     }
     const seats = resolveSeats(workers, this.#options.supervision, new Set(['primary']))
+    this.#learnRoles(workers)
     await this.join()
     await this.#add(seats, 'startHub()')
   }
@@ -127,6 +146,7 @@ export class Primary extends Member {
     if (this.#closing) throw new HubError('ERR_HUB_CLOSED', 'hub.fork(): this hub is closed. Start another.')
     const taken = new Set([...this.#exchange.directory.places].map((place) => place.id))
     const seats = resolveSeats([spec], this.#options.supervision, taken, () => 'fork()')
+    this.#learnRoles([spec])
     await this.#add(seats, 'hub.fork()')
     return seats.flatMap(({ id }) => this.#exchange.directory.place(id)?.snapshot() ?? [])
   }
@@ -145,6 +165,32 @@ export class Primary extends Member {
     await this.sync(attempt)
     await this.#supervisor.restart(seat)
     await this.sync(attempt)
+  }
+
+  async reload(options: ReloadOptions = {}): Promise<readonly MemberInfo[]> {
+    if (this.#closing) throw new HubError('ERR_HUB_CLOSED', 'hub.reload(): this hub is closed. Start another.')
+    const { ids, concurrency } = readReload(options, this.#supervisor.seats)
+    await this.sync('hub.reload()')
+    await this.#supervisor.reload(ids, concurrency)
+    await this.sync('hub.reload()')
+    return ids.flatMap((id) => this.#exchange.directory.place(id)?.snapshot() ?? [])
+  }
+
+  async scale(role: string, count: number): Promise<readonly MemberInfo[]> {
+    const attempt = `hub.scale(${JSON.stringify(role)})`
+    if (this.#closing) throw new HubError('ERR_HUB_CLOSED', `${attempt}: this hub is closed. Start another.`)
+    const template = this.#templates.get(role)
+    if (!template) throw noRole(attempt, role, this.#supervisor.seats)
+    planScale(template, role, count, this.#supervisor.seats)
+    await this.sync(attempt)
+    return this.#supervisor.change(async () => {
+      if (this.#closing) throw new HubError('ERR_HUB_CLOSED', `${attempt}: the hub was closed before it began.`)
+      const { add, remove } = planScale(template, role, count, this.#supervisor.seats)
+      await this.#add(add, attempt)
+      await this.#supervisor.remove(remove)
+      await this.sync(attempt)
+      return [...(this.#exchange.directory.role(role)?.places ?? [])].map((place) => place.snapshot())
+    })
   }
 
   serve(server: HttpServer): void {
@@ -210,6 +256,10 @@ export class Primary extends Member {
     this.#onEnd()
   }
 
+  #learnRoles(specs: readonly WorkerSpec[]): void {
+    for (const [role, seat] of roleTemplates(specs, this.#options.supervision)) this.#templates.set(role, seat)
+  }
+
   async #add(seats: readonly ResolvedSeat[], attempt: string): Promise<void> {
     // All seats are there before the first process is: what is sent to one that starts later waits for it.
     for (const seat of seats) this.#exchange.addPlace(seat.id, seat.role)
@@ -247,8 +297,7 @@ export class Primary extends Member {
       })
       return true
     }
-    const seat = this.#supervisor.seat(place.id)
-    if (seat?.state !== 'starting' || seat.incarnation !== incarnation) return false
+    if (!this.#supervisor.mayBecomeReady(place.id, incarnation)) return false
     // After what was held has been released: whoever hears of it finds the member open.
     queueMicrotask(() => {
       this.#supervisor.markReady(place.id, incarnation)
@@ -256,6 +305,15 @@ export class Primary extends Member {
       if (peer.left) this.#supervisor.left(place.id, incarnation)
     })
     return true
+  }
+
+  /** Who takes over what that member holds: whoever has its seat, or else one of its role that stays. */
+  #successorOf(peer: Peer): Peer | undefined {
+    const { place } = peer
+    if (place.peer !== peer) return place.peer?.ready ? place.peer : undefined
+    if (place.role === undefined) return undefined
+    const others = [...(this.#exchange.directory.role(place.role)?.places ?? [])].flatMap((other) => other.peer ?? [])
+    return this.#router.leastOf(others.filter((other) => other.ready && other !== peer))
   }
 
   /** Nobody serves a role any more. Like an `error` event, it ends the process unless somebody listens. */
@@ -273,6 +331,12 @@ export class Primary extends Member {
   #endInOrder(): void {
     this.ending = true
     this.close().finally(() => process.exit(process.exitCode ?? (this.#clean ? 0 : 1)))
+  }
+
+  #reloadBySignal(): void {
+    this.reload().catch((error: HubError) => {
+      if (!this.#closing) process.emitWarning(`SIGHUP: ${error.message}`, 'Hubwire')
+    })
   }
 
   #endNow(signal: StopSignal): void {

@@ -52,6 +52,7 @@ export const HOOKS: ExchangeHooks = {
   left: () => {},
   opened: () => {},
   shut: () => {},
+  succeeded: () => {},
   gone: () => {},
   http: () => {},
   handle: () => {},
