@@ -14,7 +14,9 @@ test('seat by seat a new process from the files as they are now takes over, and 
   await withApp(app, { workers: [{ role: 'web', count: 2, exec: app.exec }] }, async (hub, diary) => {
     const before = hub.members.map(({ pid }) => pid).slice(1)
     const states = new Set<string>()
-    const watch = setInterval(() => hub.members.forEach(({ state }) => states.add(state)), 1)
+    const watch = setInterval(() => {
+      for (const { state } of hub.members) states.add(state)
+    }, 1)
     app.write(version('two'))
     assert.equal(await hub.to('web-1').request('version'), 'one')
     const reloaded = await hub.reload()
@@ -94,8 +96,8 @@ test('a stream of mail goes to exactly one of the two, in order: none is lost, n
   await withApp(app, { workers }, async (hub) => {
     const got = new Map<string, Map<number, number[]>>()
     hub.on('got', (pid: number, from: string, n: number) => {
-      let byProcess = got.get(from)
-      if (!byProcess) got.set(from, (byProcess = new Map()))
+      const byProcess = got.get(from) ?? new Map<number, number[]>()
+      got.set(from, byProcess)
       const list = byProcess.get(pid)
       if (list) list.push(n)
       else byProcess.set(pid, [n])
