@@ -1,4 +1,5 @@
 import { abandonHeld, deliverHeld } from './held.js'
+import { linkStats } from './link-stats.js'
 import type { HttpToHub, Settings, ToHub, ToMember } from './relay/control.js'
 import { Directory } from './relay/directory.js'
 import { Lobby } from './relay/lobby.js'
@@ -189,23 +190,7 @@ export class Exchange {
   }
 
   stats(): LinkStats[] {
-    return [...this.directory.places].flatMap((place): LinkStats[] => {
-      const { peer, hold } = place
-      const seat = {
-        id: place.id,
-        incarnation: place.incarnation,
-        state: place.state,
-        queuedBytes: (peer?.queuedBytes ?? 0) + hold.bytes,
-        held: hold.frames,
-        queuedTasks: this.dispatcher.queuedFor(place),
-        runningTasks: peer ? this.dispatcher.outstanding(peer) : 0,
-        droppedEvents: place.droppedEvents + hold.droppedEvents + (peer?.droppedEvents ?? 0),
-        protocolErrors: peer?.protocolErrors ?? 0,
-        slow: peer?.slow ?? false,
-      }
-      const others = [...place.peers].filter((other) => other !== peer)
-      return [seat, ...others.map((other) => this.#linkBeside(other))]
-    })
+    return [...this.directory.places].flatMap((place) => linkStats(place, this.dispatcher))
   }
 
   /** It ends, and nobody is there any more. */
@@ -217,23 +202,6 @@ export class Exchange {
   recoveryStats(): RecoveryStats | undefined {
     const { log } = this.#lobby
     return log.used ? log.stats() : undefined
-  }
-
-  /** A process that does not have its seat: it is about to take it, or has handed it over. */
-  #linkBeside(peer: Peer): LinkStats {
-    const { queuedBytes, droppedEvents, protocolErrors, slow } = peer
-    return {
-      id: peer.place.id,
-      incarnation: peer.incarnation,
-      state: peer.opened ? 'stopping' : 'starting',
-      queuedBytes,
-      held: 0,
-      queuedTasks: 0,
-      runningTasks: this.dispatcher.outstanding(peer),
-      droppedEvents,
-      protocolErrors,
-      slow,
-    }
   }
 
   #control(peer: Peer, body: string): void {
@@ -356,12 +324,10 @@ export class Exchange {
 
   /** Who was handing over to this one has nobody to hand over to any more. */
   #orphan(successor: Peer): void {
-    for (const { peers } of this.directory.places) {
-      for (const peer of peers) {
-        if (peer.successor !== successor) continue
-        peer.successor = undefined
-        this.tell(peer, { t: 'orphaned' })
-      }
+    for (const peer of this.directory.peers) {
+      if (peer.successor !== successor) continue
+      peer.successor = undefined
+      this.tell(peer, { t: 'orphaned' })
     }
   }
 
@@ -387,6 +353,6 @@ export class Exchange {
 
   #tellAll(message: ToMember): void {
     const frame = controlFrame(JSON.stringify(message))
-    for (const { peers } of this.directory.places) for (const peer of peers) if (peer.joined) peer.tell(frame)
+    for (const peer of this.directory.peers) if (peer.joined) peer.tell(frame)
   }
 }

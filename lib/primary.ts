@@ -1,5 +1,6 @@
-import { HubError, invalid } from './errors.js'
+import { HubError } from './errors.js'
 import { Exchange } from './exchange.js'
+import { Fleet } from './fleet.js'
 import { HandleChannel } from './http/handle-channel.js'
 import { Inlet } from './http/inlet.js'
 import { Listener } from './http/listener.js'
@@ -9,10 +10,6 @@ import { Member } from './member.js'
 import { notice } from './notices.js'
 import type { PrimaryOptions } from './options.js'
 import type { Peer } from './relay/peer.js'
-import { noRole, readReload } from './reloading.js'
-import { planScale, roleTemplates } from './scaling.js'
-import { normaliseId } from './supervisor/ids.js'
-import { type ResolvedSeat, resolveSeats } from './supervisor/options.js'
 import type { WorkerProcess } from './supervisor/process.js'
 import { installSignals, type StopSignal } from './supervisor/signals.js'
 import { type SeatView, Supervisor } from './supervisor/supervisor.js'
@@ -35,12 +32,11 @@ export class Primary extends Member {
   readonly #onEnd: () => void
   readonly #exchange: Exchange
   readonly #supervisor: Supervisor
+  readonly #fleet: Fleet
   readonly #peers = new Map<WorkerProcess, Peer>()
   readonly #self: Peer
   readonly #router: Router
   readonly #listeners = new Set<Listener>()
-  /** What a new worker of a role is like. */
-  readonly #templates = new Map<string, ResolvedSeat>()
   #inlet: Inlet | undefined
   #uninstallSignals: (() => void) | undefined
   #closing: Promise<void> | undefined
@@ -120,6 +116,15 @@ export class Primary extends Member {
       },
       exhausted: (name) => this.#exhausted(name),
     })
+    const isClosing = () => this.#closing !== undefined
+    this.#fleet = new Fleet(this.#supervisor, options.supervision, {
+      get closing() {
+        return isClosing()
+      },
+      places: () => exchange.directory.places,
+      addPlace: (id, role) => exchange.addPlace(id, role),
+      sync: (attempt) => this.sync(attempt),
+    })
   }
 
   async start(workers: readonly WorkerSpec[]): Promise<void> {
@@ -130,10 +135,7 @@ export class Primary extends Member {
         onHangup: () => this.#reloadBySignal(),
       })
     }
-    const seats = resolveSeats(workers, this.#options.supervision, new Set(['primary']))
-    this.#learnRoles(workers)
-    await this.join()
-    await this.#add(seats, 'startHub()')
+    await this.#fleet.start(workers, () => this.join())
   }
 
   /** A start that failed leaves nothing behind. */
@@ -142,55 +144,24 @@ export class Primary extends Member {
     this.#end()
   }
 
-  async fork(spec: WorkerSpec): Promise<readonly MemberInfo[]> {
-    if (this.#closing) throw new HubError('ERR_HUB_CLOSED', 'hub.fork(): this hub is closed. Start another.')
-    const taken = new Set([...this.#exchange.directory.places].map((place) => place.id))
-    const seats = resolveSeats([spec], this.#options.supervision, taken, () => 'fork()')
-    this.#learnRoles([spec])
-    await this.#add(seats, 'hub.fork()')
-    return seats.flatMap(({ id }) => this.#exchange.directory.place(id)?.snapshot() ?? [])
+  fork(spec: WorkerSpec): Promise<readonly MemberInfo[]> {
+    return this.#fleet.fork(spec)
   }
 
-  async stop(id: string | number): Promise<void> {
-    const seat = workerId(id, 'hub.stop()')
-    const attempt = `hub.stop(${JSON.stringify(seat)})`
-    await this.sync(attempt)
-    await this.#supervisor.stop(seat)
-    await this.sync(attempt)
+  stop(id: string | number): Promise<void> {
+    return this.#fleet.stop(id)
   }
 
-  async restart(id: string | number): Promise<void> {
-    const seat = workerId(id, 'hub.restart()')
-    const attempt = `hub.restart(${JSON.stringify(seat)})`
-    await this.sync(attempt)
-    await this.#supervisor.restart(seat)
-    await this.sync(attempt)
+  restart(id: string | number): Promise<void> {
+    return this.#fleet.restart(id)
   }
 
-  async reload(options: ReloadOptions = {}): Promise<readonly MemberInfo[]> {
-    if (this.#closing) throw new HubError('ERR_HUB_CLOSED', 'hub.reload(): this hub is closed. Start another.')
-    const { ids, concurrency } = readReload(options, this.#supervisor.seats)
-    await this.sync('hub.reload()')
-    await this.#supervisor.reload(ids, concurrency)
-    await this.sync('hub.reload()')
-    return ids.flatMap((id) => this.#exchange.directory.place(id)?.snapshot() ?? [])
+  reload(options?: ReloadOptions): Promise<readonly MemberInfo[]> {
+    return this.#fleet.reload(options)
   }
 
-  async scale(role: string, count: number): Promise<readonly MemberInfo[]> {
-    const attempt = `hub.scale(${JSON.stringify(role)})`
-    if (this.#closing) throw new HubError('ERR_HUB_CLOSED', `${attempt}: this hub is closed. Start another.`)
-    const template = this.#templates.get(role)
-    if (!template) throw noRole(attempt, role, this.#supervisor.seats)
-    planScale(template, role, count, this.#supervisor.seats)
-    await this.sync(attempt)
-    return this.#supervisor.change(async () => {
-      if (this.#closing) throw new HubError('ERR_HUB_CLOSED', `${attempt}: the hub was closed before it began.`)
-      const { add, remove } = planScale(template, role, count, this.#supervisor.seats)
-      await this.#add(add, attempt)
-      await this.#supervisor.remove(remove)
-      await this.sync(attempt)
-      return [...(this.#exchange.directory.role(role)?.places ?? [])].map((place) => place.snapshot())
-    })
+  scale(role: string, count: number): Promise<readonly MemberInfo[]> {
+    return this.#fleet.scale(role, count)
   }
 
   serve(server: HttpServer): void {
@@ -254,24 +225,6 @@ export class Primary extends Member {
     this.#exchange.leave(this.#self, { code: null, signal: null })
     this.#exchange.close()
     this.#onEnd()
-  }
-
-  #learnRoles(specs: readonly WorkerSpec[]): void {
-    for (const [role, seat] of roleTemplates(specs, this.#options.supervision)) this.#templates.set(role, seat)
-  }
-
-  async #add(seats: readonly ResolvedSeat[], attempt: string): Promise<void> {
-    // All seats are there before the first process is: what is sent to one that starts later waits for it.
-    for (const seat of seats) this.#exchange.addPlace(seat.id, seat.role)
-    try {
-      await this.#supervisor.add(seats)
-    } catch (error) {
-      // Why it failed is worth more than that the hub was closed meanwhile.
-      await this.sync(attempt).catch(() => {})
-      throw error
-    }
-    // Whoever is told that they are ready finds it so.
-    await this.sync(attempt)
   }
 
   #spawned(id: string, incarnation: number, worker: WorkerProcess): void {
@@ -343,9 +296,4 @@ export class Primary extends Member {
     this.#supervisor.killAll()
     process.exit(signal === 'SIGINT' ? 130 : 143)
   }
-}
-
-function workerId(id: string | number, where: string): string {
-  if (id === 'primary') throw invalid(`${where}: the primary is the hub itself; hub.close() ends it.`)
-  return normaliseId(id, where)
 }

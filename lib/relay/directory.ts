@@ -38,6 +38,11 @@ export class Directory {
     return this.#byId.values()
   }
 
+  /** All processes that live. */
+  get peers(): Peer[] {
+    return [...this.#byId.values()].flatMap(({ peers }) => [...peers])
+  }
+
   get roles(): Iterable<Role> {
     return this.#roles.values()
   }
