@@ -23,7 +23,7 @@ export interface SupervisionOptions {
    */
   gracePeriod?: number
   /**
-   * How long a worker that is reloaded may take to hand over its connections, in milliseconds, within `gracePeriod`.
+   * How long a worker that is reloaded may take to hand over its sessions, in milliseconds, within `gracePeriod`.
    * @default 5000
    */
   handoverTimeout?: number
