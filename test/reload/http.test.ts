@@ -7,7 +7,7 @@ import { cannonade } from './cannon.js'
 
 /** Tells which process answers, and how much it got. */
 const serves = (options = '{}') => `
-  const http = await import('node:http')
+  import http from 'node:http'
   const server = http.createServer(${options}, (req, res) => {
     let length = 0
     req.on('data', (chunk) => { length += chunk.length })
