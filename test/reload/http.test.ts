@@ -83,19 +83,21 @@ site('so is one on which nothing was ever sent', { sticky: false }, async ({ hub
 site('requests in progress finish in the old process; then their connections move', {}, async ({ hub, port }) => {
   const before = pidOf(hub)
   // The one has sent a part of its body, the other a part of its head, on a connection that has been used.
-  const [body, head] = [new Client(port), new Client(port)]
+  const [body, head, fresh] = [new Client(port), new Client(port), new Client(port)]
   await ask(head, GET)
   await body.write(`${POST(10)}12345`)
-  await head.write(GET.slice(0, 20))
-  await until(async () => (await hub.to('web-1').request('open')) === 2, 'the worker has both')
+  for (const client of [head, fresh]) await client.write(GET.slice(0, 20))
+  await until(async () => (await hub.to('web-1').request('open')) === 3, 'the worker has all')
   const reload = hub.reload()
   await tookOver(hub)
   const from = head.received.length
   assert.equal(await ask(body, '67890'), `${before} 10`)
   await head.write(GET.slice(20))
   assert.equal(await answer(head, from), `${before} 0`)
+  await fresh.write(GET.slice(20))
+  assert.equal(await answer(fresh, 0), `${before} 0`)
   await reload
-  for (const client of [body, head]) {
+  for (const client of [body, head, fresh]) {
     assert.equal(await ask(client, `${POST(3)}abc`), `${pidOf(hub)} 3`)
     assert.equal(client.ended, false)
     client.destroy()
