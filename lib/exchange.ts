@@ -159,6 +159,7 @@ export class Exchange {
   /** Asks a member to hand over what it holds, and then to end. */
   handOver(peer: Peer, successor: Peer, within: number, gracePeriod: number): void {
     peer.successor = successor
+    if (peer.place !== successor.place) this.#hooks.succeeded(peer, successor)
     const { incarnation, address } = successor
     this.tell(peer, { t: 'handover', to: { id: successor.place.id, incarnation, address }, within, gracePeriod })
   }

@@ -127,6 +127,7 @@ test('a stream of mail goes to exactly one of the two, in order: none is lost, n
 test('tasks that run finish in the old process, those that are queued move, and its own calls are answered', async () => {
   const app = new App(`
     const pid = process.pid
+    hub.handle('pid', () => pid)
     hub.handle('work', async (key) => {
       hub.to('primary').emit('begun', key, pid)
       await hub.to('primary').request('gate', key)
@@ -159,6 +160,8 @@ test('tasks that run finish in the old process, those that are queued move, and 
         [1, 'stopping', 1],
       ],
     )
+    const others = await Promise.all(Array.from({ length: 6 }, () => hub.delegate('pid')))
+    assert.deepEqual(others, Array(6).fill(next), 'new tasks go to the new one alone')
     // The reply to the old one's own request reaches it, and nobody else.
     gates.get('a')?.open()
     assert.equal(await running, old)
