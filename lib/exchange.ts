@@ -9,7 +9,16 @@ import type { RecoveryLimits } from './relay/recovery-log.js'
 import { Switchboard } from './relay/switchboard.js'
 import { Dispatcher } from './tasks/dispatcher.js'
 import { after } from './timers.js'
-import type { Exit, LifecycleEvents, LinkStats, Member, MemberState, RecoveryStats } from './types.js'
+import type {
+  Exit,
+  LifecycleEvents,
+  LinkStats,
+  Member,
+  MemberState,
+  RecoveryStats,
+  SlowQueue,
+  TaskStats,
+} from './types.js'
 import { addressed, answerHello } from './welcome.js'
 import { type Batch, readBatch } from './wire/batch.js'
 import { Address, controlBody, controlFrame, Kind, readKind } from './wire/frame.js'
@@ -59,13 +68,15 @@ export class Exchange {
     this.directory = new Directory({
       ...options,
       onPressure: (place, producer, on) => this.tell(producer, { t: 'pressure', address: place.address, on }),
-      onSlow: (peer) => this.lifecycle('slow', peer.place, { queuedBytes: peer.queuedBytes }),
+      onSlow: ({ place, queuedBytes }) => this.lifecycle('slow', place, { queue: 'link', queuedBytes }),
+      onHeld: (place) => this.lifecycle('slow', place, { queue: 'held', queuedBytes: place.hold.bytes }),
     })
-    this.dispatcher = new Dispatcher(this.directory, options)
+    this.dispatcher = new Dispatcher(this.directory, options, (bytes) => this.slow('tasks', bytes))
     const lobby = new Lobby(
       {
         tell: (peer, message) => this.tell(peer, message),
         tellAll: (message) => this.#tellAll(message),
+        slow: (bytes) => this.slow('recovery', bytes),
       },
       options.recovery,
     )
@@ -147,6 +158,9 @@ export class Exchange {
       place.away = false
       place.lastExit = exit
     }
+    // Counted for the seat: its next process must not hide them.
+    place.droppedEvents += peer.droppedEvents
+    peer.droppedEvents = 0
     this.directory.leave(peer)
     this.dispatcher.leave(peer)
     this.#hooks.gone(peer)
@@ -181,6 +195,12 @@ export class Exchange {
     this.#tellAll({ t: 'lifecycle', event, member, info })
   }
 
+  /** A queue of the hub's own is at its bound. */
+  slow(queue: SlowQueue, queuedBytes: number): void {
+    const place = this.directory.place('primary')
+    if (place) this.lifecycle('slow', place, { queue, queuedBytes })
+  }
+
   /** Asks for a sign of life. */
   ping(peer: Peer): void {
     peer.ask(controlFrame(JSON.stringify({ t: 'ping' } satisfies ToMember)))
@@ -192,6 +212,10 @@ export class Exchange {
 
   stats(): LinkStats[] {
     return [...this.directory.places].flatMap((place) => linkStats(place, this.dispatcher))
+  }
+
+  taskStats(): TaskStats {
+    return this.dispatcher.stats()
   }
 
   /** It ends, and nobody is there any more. */

@@ -44,11 +44,13 @@ export type {
   RoleTarget,
   SeatSpec,
   Sender,
+  SlowQueue,
   Sticky,
   SupervisionOptions,
   Target,
   TaskContext,
   TaskHandler,
+  TaskStats,
   WorkerHub,
   WorkerSpec,
 } from './types.js'

@@ -15,6 +15,7 @@ export function linkStats(place: Place, dispatcher: Dispatcher): LinkStats[] {
     queuedTasks: dispatcher.queuedFor(place),
     runningTasks: peer ? dispatcher.outstanding(peer) : 0,
     droppedEvents: place.droppedEvents + hold.droppedEvents + (peer?.droppedEvents ?? 0),
+    refused: place.refused,
     protocolErrors: peer?.protocolErrors ?? 0,
     slow: peer?.slow ?? false,
   }
@@ -34,6 +35,7 @@ function beside(peer: Peer, dispatcher: Dispatcher): LinkStats {
     queuedTasks: 0,
     runningTasks: dispatcher.outstanding(peer),
     droppedEvents,
+    refused: 0,
     protocolErrors,
     slow,
   }

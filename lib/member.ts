@@ -5,6 +5,7 @@ import { HandoverSteps } from './handover.js'
 import type { HttpRoom } from './http/room.js'
 import { Inbox } from './inbox.js'
 import { Membership } from './membership.js'
+import { printUnheard } from './notices.js'
 import { Outbox } from './outbox.js'
 import { Packets } from './packets.js'
 import { parseTarget, Recipients } from './recipients.js'
@@ -14,7 +15,7 @@ import { Scope } from './scope.js'
 import { Handlers, readConcurrency } from './tasks/handlers.js'
 import { PendingCalls } from './tasks/pending.js'
 import { after } from './timers.js'
-import type { HandleOptions, HubStats, Member as MemberInfo, Target } from './types.js'
+import type { HandleOptions, HubStats, LifecycleEvents, Member as MemberInfo, Target } from './types.js'
 import type { Batch } from './wire/batch.js'
 import { Address, callFrame, Kind } from './wire/frame.js'
 import { HandleLane, type Parcel } from './wire/handle-lane.js'
@@ -64,7 +65,11 @@ export class Member extends HubEmitter {
     super()
     const { transport, validator } = options
     this.#orders = options
-    this.#membership = new Membership(transport, (error) => this.finish(error))
+    this.#membership = new Membership(
+      transport,
+      (error) => this.finish(error),
+      () => this.#outboxFull(),
+    )
     this.handles = new HandleLane<Parcel>(transport, {
       taken: () => {},
       // Without a hub nobody else can take them.
@@ -85,6 +90,11 @@ export class Member extends HubEmitter {
       validator,
       send: (header, body, attachment) => link.write(header, body, attachment && [attachment]),
       onRefusedPayload,
+      refuses: () => {
+        const { full } = this.#membership
+        if (full) this.#membership.refuse()
+        return full
+      },
     })
     this.packets = new Packets(this.#membership)
     this.#outbox = new Outbox(this.#membership, validator, this.#pending)
@@ -194,6 +204,7 @@ export class Member extends HubEmitter {
       eventsReceived: this.#inbox.eventsReceived,
       tasksServed: this.#handlers.served,
       refusedPayloads: this.#inbox.refusedPayloads,
+      refused: this.#membership.refused,
     }
   }
 
@@ -283,6 +294,25 @@ export class Member extends HubEmitter {
 
   // Within
 
+  /** The hub cannot be told: only this process is. Later, because it may be in the middle of sending. */
+  #outboxFull(): void {
+    const info = { queue: 'outbox', queuedBytes: this.#membership.link.queuedBytes } as const
+    setImmediate(() => {
+      const self = this.members.find(({ id }) => id === this.id)
+      if (!self) return
+      printUnheard(this.lifecycle, 'slow', self, info)
+      this.#tellLifecycle('slow', self, info)
+    })
+  }
+
+  #tellLifecycle(event: keyof LifecycleEvents, member: MemberInfo, info: unknown): void {
+    try {
+      this.lifecycle.emit(event, Object.freeze(member), info)
+    } catch (error) {
+      surface(error)
+    }
+  }
+
   #makeScope(): Scope {
     const { timeout } = this.#membership.settings
     return new Scope(this.#outbox, this.#everybody, { timeout, signal: undefined, retries: 0 })
@@ -297,11 +327,7 @@ export class Member extends HubEmitter {
         this.#scope = this.#makeScope()
         break
       case 'lifecycle':
-        try {
-          this.lifecycle.emit(message.event, Object.freeze(message.member), message.info)
-        } catch (error) {
-          surface(error)
-        }
+        this.#tellLifecycle(message.event, message.member, message.info)
         break
       case 'members':
       case 'asked':

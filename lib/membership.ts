@@ -1,3 +1,4 @@
+import { Alarm } from './alarm.js'
 import { HubError } from './errors.js'
 import type { PacketLink } from './packets.js'
 import { PROTOCOL, readSettings, type Settings, type ToHub, type ToMember } from './relay/control.js'
@@ -12,6 +13,7 @@ const DEFAULT_SETTINGS: Settings = {
   timeout: 30_000,
   highWaterMark: 1 << 20,
   maxQueueBytes: 64 << 20,
+  maxPendingCalls: 100_000,
   gracePeriod: 10_000,
 }
 
@@ -38,6 +40,9 @@ export class Membership implements PacketLink {
   role: string | undefined
   /** The address of this incarnation. */
   address = 0
+  /** Messages that were not sent, because too much waits already. */
+  refused = 0
+  readonly #alarm: Alarm
   readonly #barriers = new Map<number, Barrier>()
   #lastBarrier = 0
   #state: 'joining' | 'joined' | 'ready' | 'closed' = 'joining'
@@ -45,12 +50,46 @@ export class Membership implements PacketLink {
   #onRefused: ((error: HubError) => void) | undefined
   #onLeft: (() => void) | undefined
 
-  constructor(transport: Transport, onBroken: (error: Error) => void) {
-    this.link = new Link(transport, { highWaterMark: DEFAULT_SETTINGS.highWaterMark, onBroken })
+  /** `onFull`: messages are refused from now on. */
+  constructor(transport: Transport, onBroken: (error: Error) => void, onFull: () => void) {
+    this.#alarm = new Alarm(onFull)
+    const onDrain = () => this.#alarm.settle(0, 1)
+    this.link = new Link(transport, { highWaterMark: DEFAULT_SETTINGS.highWaterMark, onBroken, onDrain })
   }
 
   get closed(): boolean {
     return this.#state === 'closed'
+  }
+
+  /** Whether nothing more should be added to what waits here: the hub does not read, or not fast enough. */
+  get full(): boolean {
+    return this.link.queuedBytes > this.settings.maxQueueBytes
+  }
+
+  /** A message was not sent because of that. */
+  refuse(): void {
+    this.refused++
+    this.#alarm.raise()
+  }
+
+  /** The error for it. A loop that looks at nothing fills the memory of its own process first. */
+  overloaded(attempt: string): HubError {
+    this.refuse()
+    return new HubError(
+      'ERR_HUB_OVERLOADED',
+      `${attempt}: refused, because ${this.link.queuedBytes} bytes wait to be sent in this process (maxQueueBytes). ` +
+        'Send less at a time: when emit() returns false, await hub.drained().',
+    )
+  }
+
+  /** The same for a call that would wait for its answer, or for the hub, with too many others. */
+  tooMany(attempt: string, waiting: number): HubError {
+    this.refused++
+    return new HubError(
+      'ERR_HUB_OVERLOADED',
+      `${attempt}: refused, because ${waiting} others of this process wait for the hub (maxPendingCalls). ` +
+        'Await some of them first.',
+    )
   }
 
   /** @throws {HubError} `ERR_HUB_CLOSED` */
@@ -90,6 +129,9 @@ export class Membership implements PacketLink {
 
   /** It travels behind all that was sent before it: the hub's answer speaks of that, too. */
   barrier(to: readonly number[], attempt: string): Promise<void> {
+    const { size } = this.#barriers
+    if (size >= this.settings.maxPendingCalls && !to.includes(Address.Hub))
+      return Promise.reject(this.tooMany(attempt, size))
     const n = ++this.#lastBarrier
     this.tell({ t: 'drained', n, to })
     return new Promise((resolve, reject) => this.#barriers.set(n, { attempt, resolve, reject }))

@@ -1,10 +1,22 @@
-import type { Exit, LifecycleEvents, Member } from './types.js'
+import type { EventEmitter } from 'node:events'
+import type { Exit, LifecycleEvents, Member, SlowQueue } from './types.js'
 
 /**
- * What is printed when something goes wrong in a cluster and nobody listens to the lifecycle event that tells it: a
- * worker that dies at night leaves at least a line. Undefined for what is no trouble.
+ * Prints what goes wrong in a cluster when nobody here listens to the lifecycle event that tells it: a worker that dies at
+ * night leaves at least a line.
  */
-export function notice<E extends keyof LifecycleEvents>(
+export function printUnheard<E extends keyof LifecycleEvents>(
+  lifecycle: EventEmitter,
+  event: E,
+  member: Member,
+  info: Parameters<LifecycleEvents[E]>[1],
+): void {
+  const text = lifecycle.listenerCount(event) === 0 ? notice(event, member, info) : undefined
+  if (text !== undefined) process.emitWarning(text, 'Hubwire')
+}
+
+/** Undefined for what is no trouble. */
+function notice<E extends keyof LifecycleEvents>(
   event: E,
   member: Member,
   info: Parameters<LifecycleEvents[E]>[1],
@@ -25,15 +37,34 @@ export function notice<E extends keyof LifecycleEvents>(
       return `${who}: its event loop has not turned for ${silence} ms (hungAfter). It is killed.`
     }
     case 'slow': {
-      const { queuedBytes } = info as Info<'slow'>
-      return (
-        `${who} is slow: ${queuedBytes} bytes wait for it, and its events are being dropped, oldest first. ` +
-        `Look at what emit() returns, or await hub.drained(${who}).`
-      )
+      const { queue, queuedBytes } = info as Info<'slow'>
+      return SLOW[queue](who, queuedBytes)
     }
     default:
       return undefined
   }
+}
+
+/** Which queue is at its bound, what is done about it, and what can be. */
+const SLOW: Record<SlowQueue, (who: string, bytes: number) => string> = {
+  link: (who, bytes) =>
+    `${who} is slow: ${bytes} bytes wait for it, and its events are being dropped, oldest first. ` +
+    `Look at what emit() returns, or await hub.drained(${who}).`,
+  held: (who, bytes) =>
+    `${who} is not ready, and ${bytes} bytes are held for it (maxHeldBytes): its events are being dropped, oldest first, ` +
+    'and its tasks refused. See why it takes so long to start.',
+  tasks: (_, bytes) =>
+    `Tasks are being refused: as many as may, with ${bytes} bytes, wait in the hub (maxQueuedTasks, maxQueueBytes). ` +
+    'Send less at a time, or add workers that serve them.',
+  connections: (_, bytes) =>
+    `Connections are being refused: as many as may, with ${bytes} bytes, wait for a worker (maxWaiting). ` +
+    'Add workers, or see what keeps them busy.',
+  recovery: (_, bytes) =>
+    `Packets for clients that are away are being forgotten before their time: ${bytes} bytes are kept (recovery.maxBytes, ` +
+    'recovery.maxPackets). Allow more, or a shorter maxDisconnectionDuration.',
+  outbox: (who, bytes) =>
+    `${who} cannot send: ${bytes} bytes wait for the hub (maxQueueBytes), and what is sent is refused. ` +
+    'Look at what emit() returns, or see what keeps the primary busy.',
 }
 
 type Info<E extends keyof LifecycleEvents> = Parameters<LifecycleEvents[E]>[1]

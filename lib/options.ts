@@ -28,6 +28,11 @@ export interface HubOptions<C extends Contract = UntypedContract> extends Superv
   maxHeldBytes?: number
   /** Tasks that may wait in the hub for a handler with room; beyond, they are refused. @default 10000 */
   maxQueuedTasks?: number
+  /**
+   * Calls of one member that may wait for their answers; beyond, they are refused. And tasks that one handler may work on
+   * at once, whatever its concurrency. @default 100000
+   */
+  maxPendingCalls?: number
   /** What the hub keeps for clients of Socket.IO that are away, where `connectionStateRecovery` is on. */
   recovery?: RecoveryOptions
   /** How long a link may stay over its mark before it is slow, in milliseconds. @default 1000 */
@@ -40,7 +45,7 @@ export interface HubOptions<C extends Contract = UntypedContract> extends Superv
 
 /** Bounds of connection state recovery. What is beyond is forgotten, oldest first; such clients connect anew. */
 export interface RecoveryOptions {
-  /** Bytes of packets and sessions together. @default 67108864, 64 MiB */
+  /** Bytes of packets, sessions and rooms together. @default 67108864, 64 MiB */
   maxBytes?: number
   /** Packets kept. @default 100000 */
   maxPackets?: number
@@ -56,6 +61,7 @@ const OWN_OPTIONS: readonly (keyof HubOptions)[] = [
   'maxQueueBytes',
   'maxHeldBytes',
   'maxQueuedTasks',
+  'maxPendingCalls',
   'recovery',
   'slowAfter',
   'signals',
@@ -84,7 +90,7 @@ export function readOptions(options: HubOptions<Contract>): PrimaryOptions {
     Object.entries(options).filter(([key]) => (SUPERVISION_OPTIONS as readonly string[]).includes(key)),
   ) as SupervisionOptions
   const atLeastOne = (
-    name: 'highWaterMark' | 'maxQueueBytes' | 'maxHeldBytes' | 'maxQueuedTasks',
+    name: 'highWaterMark' | 'maxQueueBytes' | 'maxHeldBytes' | 'maxQueuedTasks' | 'maxPendingCalls',
     otherwise: number,
   ) => (options[name] === undefined ? otherwise : checkNumber(options[name], 1, `startHub(): ${name}`))
   return {
@@ -96,6 +102,7 @@ export function readOptions(options: HubOptions<Contract>): PrimaryOptions {
     maxQueueBytes: atLeastOne('maxQueueBytes', 64 << 20),
     maxHeldBytes: atLeastOne('maxHeldBytes', 16 << 20),
     maxQueuedTasks: atLeastOne('maxQueuedTasks', 10_000),
+    maxPendingCalls: atLeastOne('maxPendingCalls', 100_000),
     slowAfter: options.slowAfter === undefined ? 1000 : checkDuration(options.slowAfter, 'startHub(): slowAfter'),
     gracePeriod: supervision.gracePeriod ?? 10_000,
     recovery: readRecovery(options.recovery),

@@ -1,5 +1,5 @@
 import { checkName, LOCAL_EVENTS } from './emitter.js'
-import { HubError, invalid } from './errors.js'
+import { invalid } from './errors.js'
 import type { Membership } from './membership.js'
 import type { Recipients } from './recipients.js'
 import type { Roster } from './roster.js'
@@ -49,9 +49,7 @@ export class Outbox implements Messenger {
       body = encodeArguments(values, 'event', event)
     }
     const { text, bytes } = body
-    if (this.#link.queuedBytes > this.#membership.settings.maxQueueBytes) {
-      throw this.#overloaded(`emit(${JSON.stringify(event)}) to ${to}`)
-    }
+    if (this.#membership.full) throw this.#membership.overloaded(`emit(${JSON.stringify(event)}) to ${to}`)
     if (bytes) flags |= ATTACHED
     for (const head of heads) this.#link.write(eventHeader(flags, head, text.length), text, bytes && [bytes])
     this.eventsSent++
@@ -62,6 +60,9 @@ export class Outbox implements Messenger {
     try {
       checkName(task, 'task')
       if (this.#membership.closed) this.#membership.assertOpen(describeCall(to, task))
+      const { size } = this.#pending
+      if (size >= this.#membership.settings.maxPendingCalls)
+        throw this.#membership.tooMany(describeCall(to, task), size)
       if (!this.#validator.hasInput(task)) return this.#ask(to, task, input, 0, options)
       const validated = this.#validator.taskInput(task, input)
       if (!isThenable(validated)) return this.#ask(to, task, validated, VALIDATED, options)
@@ -127,20 +128,11 @@ export class Outbox implements Messenger {
         ? Address.Anybody
         : (this.#roster.addresses(to, to.kind === 'role' ? 'delegate' : 'request', task)[0] as number)
     const { text, bytes } = encodeValue(value, 'the input of task', task, 'input')
-    if (this.#link.queuedBytes > this.#membership.settings.maxQueueBytes) throw this.#overloaded(describeCall(to, task))
+    if (this.#membership.full) throw this.#membership.overloaded(describeCall(to, task))
     const flags = bytes ? validated | ATTACHED : validated
     // A deadline of Infinity says that there is none.
     const deadline = wallClockAt(askedAt) + timeout
     this.#link.write(requestHeader(flags, address, call, deadline, retries, task, text.length), text, bytes && [bytes])
-  }
-
-  /** A loop that looks at nothing fills the memory of its own process first. */
-  #overloaded(attempt: string): HubError {
-    return new HubError(
-      'ERR_HUB_OVERLOADED',
-      `${attempt}: refused, because ${this.#link.queuedBytes} bytes wait to be sent in this process (maxQueueBytes). ` +
-        'Send less at a time: when emit() returns false, await hub.drained().',
-    )
   }
 }
 

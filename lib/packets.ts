@@ -1,3 +1,5 @@
+import type { HubError } from './errors.js'
+import { nextNumber } from './numbers.js'
 import { RecoveryDesk, type RecoveryLink } from './recovery.js'
 import type { RecoveryTimes, ToMember } from './relay/control.js'
 import type { Body } from './wire/codec.js'
@@ -50,6 +52,12 @@ export interface PacketLink extends RecoveryLink {
   write(start: string, rest: string, attachments?: readonly Uint8Array[]): void
   /** Sends at once what was written. */
   hurry(): void
+  /** Whether nothing more should be written; `refuse` counts what is not written because of that. */
+  readonly full: boolean
+  refuse(): void
+  overloaded(attempt: string): HubError
+  tooMany(attempt: string, waiting: number): HubError
+  readonly settings: { readonly maxPendingCalls: number }
   /** Resolves when the hub has taken all that was sent before; rejects when it never will. */
   sync(): Promise<void>
 }
@@ -165,13 +173,15 @@ export class Packets {
     return this.#settling
   }
 
-  /** `kept`: also where a slow link drops events. */
+  /** `kept`: also where a slow link drops events. What is not is dropped, and counted, where too much waits already. */
   publish(nsp: string, to: Audience, body: Body, kept = false): void {
+    if (!kept && this.#dropped()) return
     this.#write(kept ? KEPT : 0, 0, nsp, to, body)
   }
 
   /** Publishes what clients that are away get when they come back. */
   publishRecoverable(nsp: string, to: Audience, body: Body, { sequence, except }: Recoverable): void {
+    if (this.#dropped()) return
     this.#write(RECOVERABLE, 0, nsp, to, body, writeRecovery(sequence, except))
   }
 
@@ -181,8 +191,15 @@ export class Packets {
     this.#link.tell({ t: 'admit', nsp, to: to ?? null, rooms, frame: header + body })
   }
 
-  /** Publishes, and expects answers. `onDone` is called when all have answered or are gone, never before this returns. */
+  /**
+   * Publishes, and expects answers. `onDone` is called when all have answered or are gone, never before this returns.
+   * @throws {HubError} `ERR_HUB_OVERLOADED`
+   */
   ask(nsp: string, to: Audience, body: Body, onAnswer: Inquiry['onAnswer'], onDone: () => void): Asked {
+    const attempt = `Asking the servers of namespace ${JSON.stringify(nsp)}`
+    const { size } = this.#inquiries
+    if (this.#link.full) throw this.#link.overloaded(attempt)
+    if (size >= this.#link.settings.maxPendingCalls) throw this.#link.tooMany(attempt, size)
     const call = this.#nextCall()
     const inquiry = new Inquiry(onAnswer, onDone)
     if (this.#link.closed) {
@@ -270,7 +287,16 @@ export class Packets {
     }
   }
 
+  /** Nobody waits for a packet, and no caller could be told. */
+  #dropped(): boolean {
+    const { full } = this.#link
+    if (full) this.#link.refuse()
+    return full
+  }
+
   #answer(address: number, call: number, body: Body | undefined, done: boolean): void {
+    // Who asked waits for a while only.
+    if (this.#dropped()) return
     const { text, bytes } = body ?? NO_BODY
     const kind = bytes ? answerKind(done) | ATTACHED : answerKind(done)
     if (!this.#link.closed) this.#link.write(callHeader(kind, address, call, text.length), text, bytes && [bytes])
@@ -290,8 +316,7 @@ export class Packets {
   }
 
   #nextCall(): number {
-    do this.#lastCall = this.#lastCall >= 0xffffffff ? 1 : this.#lastCall + 1
-    while (this.#inquiries.has(this.#lastCall))
+    this.#lastCall = nextNumber(this.#lastCall, 1, 0xffffffff, this.#inquiries)
     return this.#lastCall
   }
 }

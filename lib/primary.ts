@@ -7,7 +7,7 @@ import { Listener } from './http/listener.js'
 import { isRawHandle } from './http/raw-handle.js'
 import { Router } from './http/router.js'
 import { Member } from './member.js'
-import { notice } from './notices.js'
+import { printUnheard } from './notices.js'
 import type { PrimaryOptions } from './options.js'
 import type { Peer } from './relay/peer.js'
 import type { WorkerProcess } from './supervisor/process.js'
@@ -46,14 +46,14 @@ export class Primary extends Member {
 
   /** `onEnd` is called when it takes no more part, perhaps twice. */
   constructor(options: PrimaryOptions, onEnd: () => void) {
-    const router = new Router((peer, message) => exchange.tell(peer, message))
+    const router = new Router(
+      (peer, message) => exchange.tell(peer, message),
+      (bytes) => exchange.slow('connections', bytes),
+    )
     const exchange = new Exchange(options, {
       ready: (peer) => this.#mayOpen(peer),
       left: (peer) => this.#supervisor.left(peer.place.id, peer.incarnation),
-      told: (event, member, info) => {
-        const text = this.lifecycle.listenerCount(event) === 0 ? notice(event, member, info) : undefined
-        if (text !== undefined) process.emitWarning(text, 'Hubwire')
-      },
+      told: (event, member, info) => printUnheard(this.lifecycle, event, member, info),
       opened: (peer) => router.opened(peer),
       shut: (peer) => router.shut(peer),
       succeeded: (peer, successor) => router.succeeded(peer, successor),
@@ -187,7 +187,12 @@ export class Primary extends Member {
 
   override stats(): HubStats {
     const recovery = this.#exchange.recoveryStats()
-    const stats = { ...super.stats(), links: this.#exchange.stats(), http: this.#router.stats() }
+    const stats = {
+      ...super.stats(),
+      links: this.#exchange.stats(),
+      tasks: this.#exchange.taskStats(),
+      http: this.#router.stats(),
+    }
     return recovery ? { ...stats, recovery } : stats
   }
 

@@ -1,3 +1,4 @@
+import { nextNumber } from './numbers.js'
 import type { RecoveryToHub, RestoredSession, ToHub, ToMember } from './relay/control.js'
 import type { Body } from './wire/codec.js'
 import { type Position, writePosition } from './wire/position.js'
@@ -101,8 +102,7 @@ export class RecoveryDesk {
 
   /** 0 stands on packets that are no replay. */
   #nextCall(): number {
-    do this.#lastCall = this.#lastCall >= 0xffffffff ? 1 : this.#lastCall + 1
-    while (this.#restoring.has(this.#lastCall))
+    this.#lastCall = nextNumber(this.#lastCall, 1, 0xffffffff, this.#restoring)
     return this.#lastCall
   }
 }

@@ -9,7 +9,7 @@ export function answerHello(
   peer: Peer,
   { protocol, version }: Extract<ToHub, { t: 'hello' }>,
   directory: Directory,
-  { timeout, highWaterMark, maxQueueBytes, gracePeriod }: Settings,
+  { timeout, highWaterMark, maxQueueBytes, maxPendingCalls, gracePeriod }: Settings,
 ): Extract<ToMember, { t: 'welcome' | 'refused' }> {
   const { id, role } = peer.place
   if (protocol !== PROTOCOL) {
@@ -32,7 +32,7 @@ export function answerHello(
     address: peer.address,
     members: [...directory.places].map(addressed),
     roles: [...directory.roles].map(({ name, address }) => [name, address]),
-    settings: { timeout, highWaterMark, maxQueueBytes, gracePeriod },
+    settings: { timeout, highWaterMark, maxQueueBytes, maxPendingCalls, gracePeriod },
   }
 }
 

@@ -134,19 +134,22 @@ function send(message: Message, done: (error: Error | null) => void, handle?: Ha
 class Worker extends Member {
   readonly #whenStopped: (worker: Worker) => void | Promise<void>
   readonly #signals: HeldSignals
+  readonly #handles: HandleChannel
   #inlet: Inlet | undefined
   #closing: Promise<void> | undefined
   #stopping = false
   #handover: AbortController | undefined
 
   constructor(validator: Validator, whenStopped: (worker: Worker) => void | Promise<void>) {
+    const handles = new HandleChannel(process, send)
     super({
-      transport: new IpcTransport(send, new HandleChannel(process, send).send),
+      transport: new IpcTransport(send, handles.send),
       validator,
       onStop: () => this.#stop(),
       onHandover: (order) => this.#handOver(order),
       onOrphaned: () => this.#handover?.abort(),
     })
+    this.#handles = handles
     this.#whenStopped = whenStopped
     this.#signals = holdSignals()
     process.on('message', this.#onMessage)
@@ -243,6 +246,7 @@ class Worker extends Member {
 
   #detach(): void {
     this.#signals.release()
+    this.#handles.close()
     process.removeListener('message', this.#onMessage)
     process.removeListener('disconnect', this.#onDisconnect)
   }

@@ -14,6 +14,8 @@ const WORDS = {
   checks: 'all refuse options in the same way',
   types: 'what users are told of',
   timers: 'timers that take Infinity',
+  alarm: 'queues at their bound are told of once',
+  numbers: 'calls are numbered in one way',
 }
 
 /** What each folder may import beside its own files, and why. */
@@ -25,6 +27,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
     errors: WORDS.errors,
     types: WORDS.types,
     timers: WORDS.timers,
+    alarm: WORDS.alarm,
   },
   tasks: {
     relay: 'who there is, and the way to them',
@@ -33,7 +36,9 @@ const FOLDERS: Record<string, Record<string, string>> = {
     checks: WORDS.checks,
     types: WORDS.types,
     timers: WORDS.timers,
+    numbers: WORDS.numbers,
     thenable: 'what handlers and checks may return',
+    alarm: WORDS.alarm,
   },
   supervisor: {
     errors: WORDS.errors,
@@ -49,6 +54,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
     types: WORDS.types,
     member: 'what the inlet is a part of: its type alone',
     emitter: 'what a listener of the user throws surfaces in one way',
+    alarm: WORDS.alarm,
   },
   'socket.io': {
     internal: 'the door to a member',
@@ -64,7 +70,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
 }
 
 /** The files at the top that every room may stand on: they know only each other. */
-const GROUND = ['errors', 'checks', 'contract', 'timers', 'thenable', 'version', 'types']
+const GROUND = ['alarm', 'errors', 'checks', 'contract', 'timers', 'numbers', 'thenable', 'version', 'types']
 
 /** The only third-party package, and who may import it. */
 const PEERS: Record<string, string> = { 'socket.io': 'socket.io' }

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { io } from 'socket.io-client'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { freePort } from './examples/example.js'
 
 // From build/test/ to the top.
 const top = fileURLToPath(new URL('../..', import.meta.url))
@@ -31,8 +32,8 @@ test.after(async () => {
 })
 
 /** The first code block of a language below a heading. */
-function codeBelow(heading: string, language: string): string {
-  const section = readme.slice(readme.indexOf(`\n## ${heading}\n`))
+function codeBelow(heading: string, language: string, page = readme): string {
+  const section = page.slice(page.indexOf(`\n## ${heading}\n`))
   for (const [, name, code] of section.matchAll(/^```(\w*)\n(.*?)^```$/gms)) if (name === language && code) return code
   throw new Error(`no ${language} block below "${heading}"`)
 }
@@ -88,6 +89,27 @@ test('the chat runs as pasted: its clients hear each other, whichever workers th
     first?.emit('say', 'hello')
     assert.equal(await Promise.all(heard), Array(4).fill(`${first?.id}: hello`))
     assert.match(await get(url), /^hello from web-[1-4]\n$/)
+  } finally {
+    for (const client of clients) client.disconnect()
+  }
+  assert.not.match(output(), /warning|error/i)
+  child.kill('SIGINT')
+  assert.equal(await exit, [0, null], output())
+})
+
+test('the whole file of the migration guide runs as pasted', async () => {
+  const guide = await fs.readFile(path.join(top, 'docs', 'migrating.md'), 'utf8')
+  const code = codeBelow('From `@socket.io/sticky` and `@socket.io/cluster-adapter`', 'js', guide)
+  const port = await freePort()
+  assert.match(code, 'port: 3000')
+  const { child, exit, output } = await start('app.cjs', code.replace('port: 3000', `port: ${port}`))
+  // They try again until the port is open.
+  const clients = Array.from({ length: 4 }, () => io(`http://localhost:${port}`, { forceNew: true }))
+  try {
+    await Promise.all(clients.map((client) => new Promise<void>((resolve) => client.once('connect', () => resolve()))))
+    const heard = clients.map((client) => new Promise((resolve) => client.once('chat', resolve)))
+    clients[0]?.emit('chat', 'hello')
+    assert.equal(await Promise.all(heard), Array(4).fill('hello'))
   } finally {
     for (const client of clients) client.disconnect()
   }

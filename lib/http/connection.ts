@@ -15,6 +15,8 @@ export interface Entrance {
   closed: boolean
   /** Whether somebody was told that nobody serves its connections. */
   warned: boolean
+  /** Connections that have not said enough yet to know where they belong. */
+  readonly reading?: () => number
 }
 
 /** A connection on its way to a member. */

@@ -130,7 +130,6 @@ export class Forwarding {
       setImmediate(() => res.writableEnded || res.destroyed || res.flushHeaders())
       incoming.pipe(res)
       // The owner died in the middle of it: so does the answer, as it would have there.
-      incoming.once('aborted', () => res.destroy())
       incoming.once('error', () => res.destroy())
     })
     outgoing.once('error', () => {

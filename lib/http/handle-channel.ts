@@ -22,6 +22,7 @@ export class HandleChannel {
    * uses this channel, behind which ours had to wait.
    */
   #early = false
+  #unlisten: (() => void) | undefined
   /** Whether Node tells. Until it has, nobody knows. */
   #tells = false
 
@@ -29,7 +30,7 @@ export class HandleChannel {
   constructor(channel: EventEmitter | undefined, send: Send) {
     this.#send = send
     if (channel === undefined) return
-    onHandleAnswered(channel, (taken) => {
+    this.#unlisten = onHandleAnswered(channel, (taken) => {
       if (!this.#current) return
       // Node tries again some times, then lets go of the handle.
       if (!taken) this.#probe()
@@ -58,6 +59,11 @@ export class HandleChannel {
       handle,
     )
     if (!this.#tells) this.#probe()
+  }
+
+  /** No handle is sent any more, and the channel goes on without this. */
+  close(): void {
+    this.#unlisten?.()
   }
 
   #probe(): void {

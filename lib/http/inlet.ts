@@ -44,7 +44,8 @@ export class Inlet implements HttpRoom {
         `hub.serve(): give it what http.createServer() or https.createServer() returns, not ${show(given)}.`,
       )
     }
-    if (this.#member.closed) throw new HubError('ERR_HUB_CLOSED', "hub.serve(): this member's hub is closed.")
+    if (this.#member.closed)
+      throw new HubError('ERR_HUB_CLOSED', "hub.serve(): this member's hub is closed. Serve before hub.close().")
     if (this.#server) throw invalid('hub.serve() was called twice: a member serves one server. Close the other first.')
     if (server.listening) {
       throw invalid(

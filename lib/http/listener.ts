@@ -24,6 +24,9 @@ const OPTIONS: readonly (keyof ListenOptions)[] = [
   'waitTimeout',
 ]
 
+/** So many connections may not have said enough yet: each costs the primary a descriptor and some kilobytes. */
+const MAX_READING = 10_000
+
 const UNKNOWN = { target: undefined, fields: '' }
 
 /** Accepts connections on a port, and gives them to the router with what must be known of them. */
@@ -64,8 +67,10 @@ export class Listener implements Listening {
     if (!Number.isInteger(port) || port < 0 || port > 65_535) {
       throw invalid(`${where}: port must be a whole number from 0 to 65535, not ${show(port)}.`)
     }
-    if (host !== undefined && typeof host !== 'string') throw invalid(`${where}: host must be a string.`)
-    if (role !== undefined && typeof role !== 'string') throw invalid(`${where}: role must be a string.`)
+    if (host !== undefined && typeof host !== 'string')
+      throw invalid(`${where}: host must be a string, not ${show(host)}.`)
+    if (role !== undefined && typeof role !== 'string')
+      throw invalid(`${where}: role must be a string, not ${show(role)}.`)
     if (typeof path !== 'string' || !path.startsWith('/')) {
       throw invalid(`${where}: path must be a string that begins with a slash, not ${show(path)}.`)
     }
@@ -85,6 +90,7 @@ export class Listener implements Listening {
       pending: 0,
       closed: false,
       warned: false,
+      reading: () => this.#reception?.size ?? 0,
     }
     this.#listen = { port, host, backlog }
     this.#server = createRawServer((handle) => this.#accept(handle))
@@ -105,14 +111,19 @@ export class Listener implements Listening {
       })
     })
     // Out of file descriptors, mostly. The others go on being served, and this one comes again.
-    server.on('error', (error) => process.emitWarning(`Hubwire could not accept a connection: ${error.message}`))
+    server.on('error', (error) => {
+      process.emitWarning(
+        `hub.listen(): a connection could not be accepted (${error.message}). Look at the limit of open files.`,
+        'Hubwire',
+      )
+    })
     this.#router.open(this.#entrance, this.#path)
   }
 
   address(): AddressInfo {
     const address = this.#server.address()
     if (address === null || typeof address === 'string') {
-      throw new HubError('ERR_HUB_CLOSED', 'address(): this listener is closed.')
+      throw new HubError('ERR_HUB_CLOSED', 'address(): this port is closed. Ask for it before close().')
     }
     return address
   }
@@ -138,6 +149,8 @@ export class Listener implements Listening {
       part,
       maxRequestLine,
       headTimeout,
+      maxReading: MAX_READING,
+      onCrowded: () => this.#router.crowded(),
       onRead: (handle, bytes) => this.#admit(handle, bytes),
       onRefuse: refuse,
     })

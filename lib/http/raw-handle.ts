@@ -192,11 +192,14 @@ interface InternalMessage {
 
 /**
  * Listens for what Node itself answers to a handle. Node's own listener has been called before, and what waited behind
- * the handle is on its way. Whoever uses it must not depend on it alone: nothing says when Node changes it.
+ * the handle is on its way. Whoever uses it must not depend on it alone: nothing says when Node changes it. Returns what ends
+ * the listening.
  */
-export function onHandleAnswered(channel: EventEmitter, listener: (taken: boolean) => void): void {
-  channel.on('internalMessage', (message: InternalMessage | undefined) => {
+export function onHandleAnswered(channel: EventEmitter, listener: (taken: boolean) => void): () => void {
+  const onMessage = (message: InternalMessage | undefined) => {
     if (message?.cmd === 'NODE_HANDLE_ACK') listener(true)
     else if (message?.cmd === 'NODE_HANDLE_NACK') listener(false)
-  })
+  }
+  channel.on('internalMessage', onMessage)
+  return () => channel.off('internalMessage', onMessage)
 }

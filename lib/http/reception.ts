@@ -10,9 +10,13 @@ export interface ReceptionOptions {
   maxRequestLine: number
   /** How long it may take, in milliseconds. */
   headTimeout: number
+  /** So many may be read at a time; then the oldest, which took longest without saying enough, are closed. */
+  maxReading: number
   /** The connection, which nobody reads any more, and all that has been read of it. */
   onRead(handle: RawHandle, bytes: Buffer): void
   onRefuse(handle: RawHandle, status: 408 | 431): void
+  /** One was closed to make room for another. */
+  onCrowded(): void
 }
 
 /** Reads as much of new connections as it takes to know where they belong. */
@@ -30,6 +34,14 @@ export class Reception {
   }
 
   receive(handle: RawHandle): void {
+    const { maxReading, onCrowded } = this.#options
+    if (this.#guests.size >= maxReading) {
+      for (const oldest of this.#guests) {
+        oldest.leave()
+        break
+      }
+      onCrowded()
+    }
     const guest = new Guest(handle, this.#options, () => this.#guests.delete(guest))
     this.#guests.add(guest)
   }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { Alarm } from '../alarm.js'
 import type { HttpToHub, HttpToMember, ToHub } from '../relay/control.js'
 import type { Peer } from '../relay/peer.js'
 import type { HttpStats } from '../types.js'
@@ -13,6 +14,9 @@ import { Succession } from './succession.js'
 
 /** How often waiting connections are looked at, in milliseconds. */
 const SWEEP = 100
+
+/** What may have been read of all connections that wait: of each it is as much as came with its first request. In bytes. */
+const MAX_BYTES = 64 << 20
 
 /** How long a connection may wait before somebody is told that nobody serves it, in milliseconds. */
 const WORRY = 1000
@@ -34,11 +38,16 @@ export class Router {
   #routed = 0
   #rerouted = 0
   #rejected = 0
+  /** What has been read of connections that nobody has taken. */
+  #pendingBytes = 0
+  readonly #alarm: Alarm
   #timer: NodeJS.Timeout | undefined
   #ended = false
 
-  constructor(tell: (peer: Peer, message: HttpToMember) => void) {
+  /** `onFull`: connections are refused from now on, with so many bytes that wait. */
+  constructor(tell: (peer: Peer, message: HttpToMember) => void, onFull: (bytes: number) => void = () => {}) {
     this.#tell = tell
+    this.#alarm = new Alarm(() => onFull(this.#pendingBytes))
   }
 
   stats(): HttpStats {
@@ -50,7 +59,9 @@ export class Router {
         queued: backend.queued,
         wedged: backend.wedged,
       })),
+      reading: [...this.#entrances].reduce((sum, { reading }) => sum + (reading?.() ?? 0), 0),
       waiting: this.#waiting.length,
+      waitingBytes: this.#pendingBytes,
       routed: this.#routed,
       rerouted: this.#rerouted,
       rejected: this.#rejected,
@@ -83,13 +94,20 @@ export class Router {
   /** A new connection. */
   admit(connection: Connection): void {
     const { entrance } = connection
-    if (entrance.pending >= entrance.maxWaiting) {
-      entrance.pending++
+    const full = entrance.pending >= entrance.maxWaiting || this.#pendingBytes >= MAX_BYTES
+    this.#count(connection, 1)
+    if (full) {
+      this.#alarm.raise()
       this.#reject(connection)
-      return
+    } else {
+      this.#route(connection)
     }
-    entrance.pending++
-    this.#route(connection)
+  }
+
+  /** A connection was closed, because too many have not said enough yet. */
+  crowded(): void {
+    this.#rejected++
+    this.#alarm.raise()
   }
 
   // Members
@@ -179,8 +197,8 @@ export class Router {
 
   #enter(peer: Peer): Backend {
     const backend = new Backend(peer, {
-      taken: ({ entrance }) => {
-        entrance.pending--
+      taken: (connection) => {
+        this.#count(connection, -1)
         this.#routed++
       },
       // Its process is about to end: `gone` comes, and finds nothing left.
@@ -255,10 +273,18 @@ export class Router {
     return back
   }
 
-  #reject({ entrance, handle }: Connection): void {
-    entrance.pending--
+  /** A connection that nobody has taken comes in, or is off. */
+  #count(connection: Connection, by: 1 | -1): void {
+    const { entrance } = connection
+    entrance.pending += by
+    this.#pendingBytes += by * sizeOf(connection)
+    if (by < 0) this.#alarm.settle(Math.max(entrance.pending / entrance.maxWaiting, this.#pendingBytes / MAX_BYTES), 1)
+  }
+
+  #reject(connection: Connection): void {
+    this.#count(connection, -1)
     this.#rejected++
-    refuse(handle, 503, 'Retry-After: 1\r\n')
+    refuse(connection.handle, 503, 'Retry-After: 1\r\n')
   }
 
   /** Nothing else would tell of a `hub.serve()` that was forgotten, or a role that was misspelt. */
@@ -286,6 +312,10 @@ export class Router {
     clearInterval(this.#timer)
     this.#timer = undefined
   }
+}
+
+function sizeOf({ body, bytes }: Connection): number {
+  return body.length + (bytes?.byteLength ?? 0)
 }
 
 function least(candidates: readonly Backend[], of: (backend: Backend) => number): Backend | undefined {

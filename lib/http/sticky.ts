@@ -47,7 +47,7 @@ export function stickiness(sticky: Sticky, path: string): Stickiness {
     }
   }
   throw invalid(
-    "hub.listen(): sticky must be 'socket.io', 'ip', { header: 'x-forwarded-for' }, { cookie: 'name' } or false, " +
+    'hub.listen(): sticky must be "socket.io", "ip", { header: "x-forwarded-for" }, { cookie: "name" } or false, ' +
       `not ${show(sticky)}.`,
   )
 }
@@ -66,8 +66,6 @@ function byCookie(value: string | undefined): Affinity {
 /** One client, one text: an IPv4 address may come mapped into IPv6, and an IPv6 address in many spellings. */
 export function canonicalAddress(remote: string): string {
   const bare = remote.replace(/^\[(.*)\](:\d+)?$/, '$1').replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1')
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1]
-  if (mapped !== undefined) return mapped
   if (!isIPv6(bare) || bare.includes('%')) return bare
   const shortest = new URL(`http://[${bare}]`).hostname.slice(1, -1)
   const hex = /^::ffff:([0-9a-f]+):([0-9a-f]+)$/.exec(shortest)

@@ -179,16 +179,18 @@ export interface Settings {
   timeout: number
   highWaterMark: number
   maxQueueBytes: number
+  maxPendingCalls: number
   gracePeriod: number
 }
 
 /** As they arrive: JSON has no `Infinity`, which each of them may be, and writes null. */
 export function readSettings(settings: { readonly [K in keyof Settings]: number | null }): Settings {
-  const { timeout, highWaterMark, maxQueueBytes, gracePeriod } = settings
+  const { timeout, highWaterMark, maxQueueBytes, maxPendingCalls, gracePeriod } = settings
   return {
     timeout: timeout ?? Number.POSITIVE_INFINITY,
     highWaterMark: highWaterMark ?? Number.POSITIVE_INFINITY,
     maxQueueBytes: maxQueueBytes ?? Number.POSITIVE_INFINITY,
+    maxPendingCalls: maxPendingCalls ?? Number.POSITIVE_INFINITY,
     gracePeriod: gracePeriod ?? Number.POSITIVE_INFINITY,
   }
 }

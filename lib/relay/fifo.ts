@@ -1,5 +1,5 @@
 /** Put aside this many places at the front before the rest is moved up. */
-const SLACK = 1024
+const SLACK = 16
 
 /** A queue whose front goes first: `Array.prototype.shift` moves all that is left, each time. */
 export class Fifo<T> {

@@ -1,10 +1,14 @@
-import { type Batch, flatten, MARKER, readBatch, withoutEvents } from '../wire/batch.js'
+import { Alarm } from '../alarm.js'
+import { attachmentSize, type Batch, flatten, MARKER, readBatch, withoutEvents } from '../wire/batch.js'
 import type { Peer } from './peer.js'
 
 interface Held {
   readonly sender: Peer
   readonly batch: Batch
 }
+
+/** What an entry costs beside its text, in bytes: of small messages it is the larger part. */
+const ENTRY = 240
 
 /** What waits for a seat that is not ready: frames in the order they came, with their senders, bounded in bytes. */
 export class Hold {
@@ -14,10 +18,13 @@ export class Hold {
   #bytes = 0
   #frames = 0
   readonly #maxBytes: number
+  readonly #alarm: Alarm
   droppedEvents = 0
 
-  constructor(maxBytes: number) {
+  /** `onFull`: it begins to drop events, or to refuse tasks. */
+  constructor(maxBytes: number, onFull: () => void) {
     this.#maxBytes = maxBytes
+    this.#alarm = new Alarm(onFull)
   }
 
   get bytes(): number {
@@ -30,7 +37,16 @@ export class Hold {
 
   /** Whether it takes no more tasks. */
   get full(): boolean {
-    return this.#bytes >= this.#maxBytes
+    return this.#memory >= this.#maxBytes
+  }
+
+  /** A task was refused because of that. */
+  refused(): void {
+    this.#alarm.raise()
+  }
+
+  get #memory(): number {
+    return this.#bytes + this.#held.length * ENTRY
   }
 
   add(sender: Peer, frames: string, attachments: readonly Uint8Array[]): void {
@@ -38,7 +54,9 @@ export class Hold {
     const batch = { text: flatten(MARKER + frames), attachments: attachments.map((bytes) => new Uint8Array(bytes)) }
     this.#held.push({ sender, batch })
     this.#count(batch, 1)
-    if (this.#bytes > this.#maxBytes) this.#dropEvents()
+    if (this.#memory <= this.#maxBytes) return
+    this.#dropEvents()
+    this.#alarm.raise()
   }
 
   /** Empties the hold, frame by frame. */
@@ -50,6 +68,7 @@ export class Hold {
     this.#thinned = 0
     this.#bytes = 0
     this.#frames = 0
+    this.#alarm.settle(0, this.#maxBytes)
     for (const { sender, batch } of held) {
       readBatch(batch, (text, at, length, attachment) => visit(sender, text, at, length, attachment))
     }
@@ -57,16 +76,20 @@ export class Hold {
 
   /** Oldest first, until a quarter is free again: making room for each newcomer alone would go over all of it each time. */
   #dropEvents(): void {
+    let entries = this.#held.length
     // What has been gone over holds no events any more.
     for (const held of this.#held.splice(this.#thinned)) {
-      if (this.#bytes <= this.#maxBytes * 0.75) {
+      if (this.#bytes + entries * ENTRY <= this.#maxBytes * 0.75) {
         this.#held.push(held)
         continue
       }
       this.#count(held.batch, -1)
       const { batch, dropped } = withoutEvents(held.batch)
       this.droppedEvents += dropped
-      if (batch.text.length === MARKER.length) continue
+      if (batch.text.length === MARKER.length) {
+        entries--
+        continue
+      }
       this.#count(batch, 1)
       this.#held.push({ sender: held.sender, batch })
       this.#thinned = this.#held.length
@@ -75,7 +98,7 @@ export class Hold {
 
   #count(batch: Batch, sign: 1 | -1): void {
     this.#bytes += sign * (batch.text.length - MARKER.length)
-    for (const attachment of batch.attachments) this.#bytes += sign * attachment.byteLength
+    for (const attachment of batch.attachments) this.#bytes += sign * attachmentSize(attachment)
     readBatch(batch, () => {
       this.#frames += sign
     })

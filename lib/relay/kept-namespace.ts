@@ -1,8 +1,10 @@
+import { attachmentSize, flatten } from '../wire/batch.js'
 import { packetExcept, packetRooms, readScope, Scope, senderSequence } from '../wire/packet.js'
-import type { Position } from '../wire/position.js'
+import { covers, type Position } from '../wire/position.js'
 import type { RecoveryTimes } from './control.js'
-import { Fifo } from './fifo.js'
-import type { AddressedPacket, MirroredSession } from './mirrored-session.js'
+import { Extent } from './extent.js'
+import { KeptRoom, type KeptRooms } from './kept-room.js'
+import type { AddressedPacket, MirroredSession, Past } from './mirrored-session.js'
 
 /** A member of the hub: its address is that of an incarnation. */
 export interface Addressed {
@@ -12,9 +14,12 @@ export interface Addressed {
 /** What a packet weighs beside its frame and attachments. */
 const PACKET_BYTES = 128
 
+type Room<Sender extends Addressed> = KeptRoom<LoggedPacket<Sender>>
+
 /** A packet that clients may have missed. */
 export class LoggedPacket<Sender extends Addressed> implements AddressedPacket {
   readonly namespace: KeptNamespace<Sender>
+  readonly rooms: readonly Room<Sender>[]
   readonly sender: Sender
   readonly hub: number
   readonly local: number
@@ -23,11 +28,10 @@ export class LoggedPacket<Sender extends Addressed> implements AddressedPacket {
   readonly attachments: readonly Uint8Array[]
   readonly loggedAt: number
   readonly bytes: number
-  #rooms: readonly string[] | undefined
-  #except: readonly string[] | undefined
 
   constructor(
     namespace: KeptNamespace<Sender>,
+    rooms: readonly Room<Sender>[],
     sender: Sender,
     hub: number,
     frame: string,
@@ -35,13 +39,14 @@ export class LoggedPacket<Sender extends Addressed> implements AddressedPacket {
     loggedAt: number,
   ) {
     this.namespace = namespace
+    this.rooms = rooms
     this.sender = sender
     this.hub = hub
     this.local = senderSequence(frame, 0)
     this.frame = frame
     this.attachments = attachments
     this.loggedAt = loggedAt
-    this.bytes = attachments.reduce((sum, { byteLength }) => sum + byteLength, PACKET_BYTES + frame.length)
+    this.bytes = attachments.reduce((sum, one) => sum + attachmentSize(one), PACKET_BYTES + frame.length)
   }
 
   get origin(): number {
@@ -52,52 +57,122 @@ export class LoggedPacket<Sender extends Addressed> implements AddressedPacket {
     return readScope(this.frame, 0) === Scope.Nobody
   }
 
-  // Read when the first client asks, which is never for most packets.
-
-  get rooms(): readonly string[] {
-    this.#rooms ??= packetRooms(this.frame, 0)
-    return this.#rooms
-  }
-
   get except(): readonly string[] {
-    this.#except ??= packetExcept(this.frame, 0)
-    return this.#except
+    return packetExcept(this.frame, 0)
   }
 }
 
 /** What is kept for one namespace of Socket.IO. */
-export class KeptNamespace<Member extends Addressed> {
+export class KeptNamespace<Member extends Addressed> implements Past {
   /** Who has recovery on. */
   readonly members = new Set<Member>()
-  readonly packets = new Fifo<LoggedPacket<Member>>()
   readonly sessions = new Map<string, MirroredSession<Member>>()
   /** The longest that any member asked for. */
   times: RecoveryTimes = { session: 0, packets: 0 }
-  /** The last packet that is known no more, and the hub's sequence of the last one of any other member than its sender. */
-  #dropped: Position | undefined
-  #droppedOfOthers = 0
+  /** Packets kept. */
+  size = 0
+  /** The hub's sequence up to which packets are known no more. */
+  dropped = 0
+  readonly #kept: KeptRooms<Room<Member>>
+  readonly #rooms = new Map<string, Room<Member>>()
+  /** As good as a room: what is for everybody. */
+  readonly #everybody = new KeptRoom<LoggedPacket<Member>>('', 0)
+  /** The hub's sequence up to which nothing is known of rooms that are not listed. */
+  #floor = 0
+
+  constructor(kept: KeptRooms<Room<Member>>) {
+    this.#kept = kept
+  }
 
   /** Whether packets are kept: there is somebody who may miss them. */
   get keeps(): boolean {
     return this.members.size > 0 || this.sessions.size > 0
   }
 
-  /** The hub's sequence up to which packets are known no more. */
-  get dropped(): number {
-    return this.#dropped?.hub ?? 0
+  add(
+    sender: Member,
+    sequence: number,
+    frame: string,
+    attachments: readonly Uint8Array[],
+    now: number,
+  ): LoggedPacket<Member> {
+    const packet = new LoggedPacket(this, this.#roomsOf(frame), sender, sequence, frame, attachments, now)
+    for (const room of packet.rooms) room.add(packet)
+    if (packet.rooms.length === 0) this.#everybody.add(packet)
+    this.size++
+    return packet
   }
 
-  drop(): void {
-    const packet = this.packets.shift()
-    if (!packet) return
-    if (this.#dropped && this.#dropped.origin !== packet.origin) this.#droppedOfOthers = this.#dropped.hub
-    this.#dropped = { origin: packet.origin, hub: packet.hub, local: packet.local }
+  /** Forgets the oldest packet, which is this. */
+  drop(packet: LoggedPacket<Member>): void {
+    for (const room of packet.rooms) {
+      room.drop(packet)
+      if (room.packets.size === 0) this.#kept.quieten(room, this)
+    }
+    if (packet.rooms.length === 0) this.#everybody.drop(packet)
+    this.dropped = packet.hub
+    this.size--
   }
 
-  /** Whether all packets behind that position are known. */
-  knowsAllBehind({ origin, hub, local }: Position): boolean {
-    const dropped = this.#dropped
-    if (!dropped || dropped.hub <= hub) return true
-    return dropped.origin === origin && dropped.local <= local && this.#droppedOfOthers <= hub
+  /** Nothing is known of that room any more, not even since when. */
+  forget(room: Room<Member>): void {
+    this.#rooms.delete(room.name)
+    this.#floor = Math.max(this.#floor, room.forgotten.hub)
+  }
+
+  close(): void {
+    for (const room of this.#rooms.values()) this.#kept.remove(room)
+    this.#rooms.clear()
+  }
+
+  sentTo(room: string): Extent {
+    return this.#rooms.get(room)?.sent.copy() ?? new Extent(this.#floor)
+  }
+
+  /** Whether all packets are known that a client missed which has got so far. */
+  knowsAllFor(session: MirroredSession<Member>, position: Position): boolean {
+    if (!session.forgotten.isBehind(position)) return false
+    if (!this.#everybody.forgotten.isBehind(position, session.start)) return false
+    for (const { place, from, sent } of session.stays()) {
+      if (typeof place === 'number' || sent?.isBehind(position, from)) continue
+      const forgotten = this.#rooms.get(place)?.forgotten ?? new Extent(this.#floor)
+      if (!forgotten.isBehind(position, from)) return false
+    }
+    return true
+  }
+
+  /** What that client missed, in order. */
+  missedBy(session: MirroredSession<Member>, position: Position): LoggedPacket<Member>[] {
+    const rooms = new Set([this.#everybody])
+    for (const { place, end } of session.stays()) {
+      const room = typeof place === 'string' && end > position.hub ? this.#rooms.get(place) : undefined
+      if (room) rooms.add(room)
+    }
+    const missed = new Set<LoggedPacket<Member>>()
+    for (const { packets } of rooms) {
+      for (const packet of packets.from(({ hub }) => hub > position.hub)) {
+        if (!covers(position, packet) && session.concerns(packet)) missed.add(packet)
+      }
+    }
+    return [...missed].sort((one, other) => one.hub - other.hub)
+  }
+
+  #roomsOf(frame: string): readonly Room<Member>[] {
+    const names = packetRooms(frame, 0)
+    const rooms = names.map((name) => this.#roomOf(name))
+    return rooms.length === 1 ? (rooms[0] as Room<Member>).only : rooms
+  }
+
+  #roomOf(name: string): Room<Member> {
+    const known = this.#rooms.get(name)
+    if (known) {
+      if (known.packets.size === 0) this.#kept.wake(known)
+      return known
+    }
+    // Whatever was sent there once, and who knows when, is not known.
+    const room = new KeptRoom<LoggedPacket<Member>>(flatten(name), this.#floor)
+    this.#rooms.set(room.name, room)
+    this.#kept.added(room)
+    return room
   }
 }

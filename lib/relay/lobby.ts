@@ -32,6 +32,8 @@ const TELL_PART = 8
 export interface LobbyHooks {
   tell(peer: Peer, message: ToMember): void
   tellAll(message: ToMember): void
+  /** What is kept is at its bound, with so many bytes. */
+  slow(bytes: number): void
 }
 
 /**
@@ -53,7 +55,7 @@ export class Lobby {
   constructor(hooks: LobbyHooks, limits: RecoveryLimits) {
     this.#hooks = hooks
     this.#limits = limits
-    this.log = new RecoveryLog(limits, () => performance.now())
+    this.log = new RecoveryLog(limits, () => performance.now(), hooks.slow)
     this.rooms = new Rooms((peer, call, to) => {
       hooks.tell(peer, { t: 'asked', call, to: to.map(({ address }) => address) })
     })
@@ -142,7 +144,8 @@ export class Lobby {
   }
 
   #restore(peer: Peer, { nsp, n, pid, offset }: Extract<Message, { t: 'restore' }>): void {
-    const restored = this.log.restore(peer, nsp, pid, offset)
+    // Each client that comes back may have missed all that is kept: where the queue is full it has to connect anew.
+    const restored = this.log.restore(peer, nsp, pid, offset, peer.full)
     const hub = this.log.sequence
     if (!restored) {
       this.#hooks.tell(peer, { t: 'restored', n, hub, session: null })
@@ -167,7 +170,8 @@ export class Lobby {
   #tellPositions(): void {
     this.#toldAll = this.log.sequence
     this.#untoldBytes = 0
-    for (const peer of this.#told.keys()) this.#tellPosition(peer)
+    // One that does not read is told when it does: positions would be what fills its queue.
+    for (const peer of this.#told.keys()) if (!peer.slow) this.#tellPosition(peer)
   }
 
   /** A member that gets few packets, and so its clients, are further than the last one of these. */

@@ -1,10 +1,11 @@
 import { covers, NOBODY, type Position } from '../wire/position.js'
 import type { SessionData } from './control.js'
+import { Extent } from './extent.js'
 
 /** Whom a packet is for, and whom not, beside its place in the order of things. */
 export interface AddressedPacket extends Position {
   /** Rooms; none means everybody. */
-  readonly rooms: readonly string[]
+  readonly rooms: readonly { readonly name: string }[]
   readonly except: readonly string[]
   /** It is for clients of its sender alone. */
   readonly isLocal: boolean
@@ -13,13 +14,28 @@ export interface AddressedPacket extends Position {
 /** A room by its name, or a member by its address: its clients are as good as in a room. */
 type Place = string | number
 
-/** A time that was spent in a place and is over. */
+/** A time that was spent in a place, or is. */
 interface Stay {
   readonly place: Place
   readonly from: Position
-  readonly to: Position
+  /** When it is over: what had been sent there until then. */
+  readonly sent?: Extent
   /** The hub's sequence when it heard of the end: no packet behind it is concerned. */
   readonly end: number
+}
+
+/** One that is over. */
+interface PastStay extends Stay {
+  readonly to: Position
+  readonly sent: Extent
+}
+
+/** What the hub knows no more. */
+export interface Past {
+  /** Its sequence up to which packets are forgotten. */
+  readonly dropped: number
+  /** All that was sent to that room until now. */
+  sentTo(room: string): Extent
 }
 
 /** More stays than these, and the oldest is forgotten: who has not even got as far cannot be helped any more. */
@@ -27,7 +43,7 @@ const MAX_STAYS = 256
 
 /** What a session weighs beside its names and data. */
 const SESSION_BYTES = 256
-const PLACE_BYTES = 64
+const PLACE_BYTES = 128
 
 /**
  * A client's session as the hub mirrors it: where it is connected, in which rooms it is and was, and since where in the
@@ -43,12 +59,12 @@ export class MirroredSession<Home extends { readonly address: number }> {
   away = false
   /** When its socket was lost. It holds on while the client tries to come back. */
   lostAt = 0
-  /** A client that has got less than this of the hub's order cannot be told what it missed. */
-  floor = 0
+  /** What cannot be told any more from what it missed: a client that has not got all of it cannot be told anything. */
+  readonly forgotten = new Extent()
   bytes: number
   readonly #start: Position
   readonly #places = new Map<Place, Position>()
-  #stays: Stay[] = []
+  #past: PastStay[] = []
 
   constructor(
     home: Home,
@@ -74,25 +90,39 @@ export class MirroredSession<Home extends { readonly address: number }> {
     return [...this.#places.keys()].filter((place) => typeof place === 'string')
   }
 
+  /** Where it is, and where it was as far as that may still matter. */
+  *stays(): Generator<Stay> {
+    for (const [place, from] of this.#places) yield { place, from, end: Number.POSITIVE_INFINITY }
+    yield* this.#past
+  }
+
   join(room: Place, from: Position): void {
     if (this.#places.has(room)) return
     this.#places.set(room, from)
     this.bytes += weigh(room)
   }
 
-  /** `sequence`: the hub's, now. `dropped`: up to there the hub knows no packets any more. */
-  leave(place: Place, to: Position, sequence: number, dropped: number): void {
+  /** `sequence`: the hub's, now. */
+  leave(place: Place, to: Position, sequence: number, past: Past): void {
     const from = this.#places.get(place)
     if (from === undefined) return
     this.#places.delete(place)
-    this.#stays.push({ place, from, to, end: sequence })
-    const first = this.#stays[0] as Stay
-    if (first.end > dropped && this.#stays.length <= MAX_STAYS) return
-    const kept = this.#stays.filter(({ end }) => end > dropped)
-    const forgotten = kept.splice(0, kept.length - MAX_STAYS)
-    this.floor = forgotten.at(-1)?.end ?? this.floor
-    for (const stay of this.#stays) if (!kept.includes(stay)) this.bytes -= weigh(stay.place)
-    this.#stays = kept
+    // Being connected somewhere decides only of what was sent to rooms and everybody.
+    const sent = typeof place === 'string' ? past.sentTo(place) : new Extent()
+    this.#past.push({ place, from, to, sent, end: sequence })
+    const first = this.#past[0] as PastStay
+    if (first.end > past.dropped && this.#past.length <= MAX_STAYS) return
+    const kept = this.#past.filter(({ end }) => end > past.dropped)
+    const excess = kept.splice(0, kept.length - MAX_STAYS)
+    for (const stay of this.#past) {
+      if (kept.includes(stay)) continue
+      this.bytes -= weigh(stay.place)
+      if (!stay.sent.isBehind(stay.from)) this.forgotten.merge(stay.sent)
+    }
+    // Of packets that are still to be had, nobody can say any more whether they were for it.
+    const last = excess.at(-1)
+    if (last) this.forgotten.merge(new Extent(last.end))
+    this.#past = kept
   }
 
   update(data: SessionData): void {
@@ -101,11 +131,11 @@ export class MirroredSession<Home extends { readonly address: number }> {
   }
 
   /** Its socket is another member's from now on. */
-  move(home: Home, sequence: number, dropped: number): void {
+  move(home: Home, sequence: number, past: Past): void {
     // The hub has all that the old one sent while it had the socket, and nothing of what the new one will send.
     const now = { origin: NOBODY, hub: sequence, local: 0 }
     if (home.address !== this.home.address) {
-      this.leave(this.home.address, now, sequence, dropped)
+      this.leave(this.home.address, now, sequence, past)
       this.join(home.address, now)
     }
     this.home = home
@@ -117,7 +147,7 @@ export class MirroredSession<Home extends { readonly address: number }> {
     if (packet.isLocal && !this.#wasIn(packet.origin, packet)) return false
     if (packet.rooms.length === 0) {
       if (covers(this.#start, packet)) return false
-    } else if (!packet.rooms.some((room) => this.#wasIn(room, packet))) {
+    } else if (!packet.rooms.some(({ name }) => this.#wasIn(name, packet))) {
       return false
     }
     return !packet.except.some((room) => this.#wasIn(room, packet))
@@ -126,7 +156,7 @@ export class MirroredSession<Home extends { readonly address: number }> {
   #wasIn(place: Place, packet: Position): boolean {
     const since = this.#places.get(place)
     if (since !== undefined && !covers(since, packet)) return true
-    return this.#stays.some((stay) => stay.place === place && !covers(stay.from, packet) && covers(stay.to, packet))
+    return this.#past.some((stay) => stay.place === place && !covers(stay.from, packet) && covers(stay.to, packet))
   }
 }
 

@@ -62,9 +62,7 @@ export class Peer implements Outlet {
     this.#senderFrame = senderFrame(address, incarnation, place.id, place.role)
     this.#link = new Link(transport, {
       highWaterMark: options.highWaterMark,
-      onOver: () => {
-        this.#slowTimer = after(options.slowAfter, () => this.#becomeSlow())?.unref()
-      },
+      onOver: () => this.#watch(options.slowAfter),
       onDrain: () => {
         clearTimeout(this.#slowTimer)
         this.slow = false
@@ -122,6 +120,21 @@ export class Peer implements Outlet {
     if (!this.slow && this.#link.queuedBytes > this.#options.maxQueueBytes) this.#becomeSlow()
     if (this.slow) this.#drop()
     else this.place.pressure.press(sender)
+  }
+
+  #watch(delay: number): void {
+    this.#slowTimer = after(delay, () => this.#judge())?.unref()
+  }
+
+  /**
+   * Producers wait until the queue is at half its mark. A member that gets it below the mark, and goes on taking from it,
+   * needs its time, but loses nothing by it.
+   */
+  #judge(): void {
+    const { slowAfter, highWaterMark } = this.#options
+    const left = this.#link.lastTaken + slowAfter - performance.now()
+    if (left > 0 && this.#link.queuedBytes <= highWaterMark) this.#watch(left)
+    else this.#becomeSlow()
   }
 
   #becomeSlow(): void {

@@ -7,6 +7,8 @@ import { Pressure } from './pressure.js'
 export interface PlaceOptions {
   highWaterMark: number
   maxHeldBytes: number
+  /** What is held for it is at its bound. */
+  onHeld(place: Place): void
   /** Tells a producer about the pressure on this place. */
   onPressure(place: Place, producer: Peer, on: boolean): void
 }
@@ -35,15 +37,17 @@ export class Place implements Outlet {
   ended = false
   /** Its last process was killed because its event loop did not turn. */
   hung = false
-  /** Held events that nobody listens to any more. */
+  /** Events that were dropped for processes that are gone, and held ones that nobody listens to any more. */
   droppedEvents = 0
+  /** Tasks for it, and answers to it, for which a queue was too full. */
+  refused = 0
   readonly #highWaterMark: number
 
   constructor(id: string, role: string | undefined, address: number, options: PlaceOptions) {
     this.id = id
     this.role = role
     this.address = address
-    this.hold = new Hold(options.maxHeldBytes)
+    this.hold = new Hold(options.maxHeldBytes, () => options.onHeld(this))
     this.#highWaterMark = options.highWaterMark
     this.pressure = new Pressure(
       () => (this.peer?.ready ? this.peer.over : this.hold.bytes > this.#highWaterMark),

@@ -1,20 +1,25 @@
+import { Alarm } from '../alarm.js'
 import type { RecoveryStats } from '../types.js'
 import { owned } from '../wire/link.js'
 import { packetNamespace, sequenced } from '../wire/packet.js'
-import { covers, type Position, readPosition } from '../wire/position.js'
+import { type Position, readPosition } from '../wire/position.js'
 import type { OpenedSession, RecoveryTimes, SessionData, SessionRooms } from './control.js'
 import { Fifo } from './fifo.js'
-import { type Addressed, KeptNamespace, LoggedPacket } from './kept-namespace.js'
+import { type Addressed, KeptNamespace, type LoggedPacket } from './kept-namespace.js'
+import { type KeptRoom, KeptRooms } from './kept-room.js'
 import { MirroredSession } from './mirrored-session.js'
 
 /** What the hub keeps for clients that are away. */
 export interface RecoveryLimits {
-  /** Of packets and sessions together. */
+  /** Of packets, sessions and rooms together. */
   maxBytes: number
   maxPackets: number
   /** Of clients that are away. */
   maxSessions: number
 }
+
+/** So large a part of the bytes may be rooms of which no packet is kept any more. */
+const QUIET_PART = 8
 
 /** A client that is back, and what it missed, in order. */
 export interface Restored<Sender extends Addressed> {
@@ -33,6 +38,7 @@ export class RecoveryLog<Member extends Addressed> {
   readonly #limits: RecoveryLimits
   readonly #now: () => number
   readonly #namespaces = new Map<string, KeptNamespace<Member>>()
+  readonly #rooms = new KeptRooms<KeptRoom<LoggedPacket<Member>>>()
   /** Of all namespaces. */
   readonly #packets = new Fifo<LoggedPacket<Member>>()
   /** Sessions of clients that are away, from the longest on. */
@@ -49,10 +55,13 @@ export class RecoveryLog<Member extends Addressed> {
   #droppedSessions = 0
   #expiredSessions = 0
 
-  /** `now`: milliseconds, of a clock that never goes back. */
-  constructor(limits: RecoveryLimits, now: () => number) {
+  readonly #alarm: Alarm
+
+  /** `now`: milliseconds, of a clock that never goes back. `onFull`: packets are forgotten before their time. */
+  constructor(limits: RecoveryLimits, now: () => number, onFull: (bytes: number) => void = () => {}) {
     this.#limits = limits
     this.#now = now
+    this.#alarm = new Alarm(() => onFull(this.#bytes))
   }
 
   /** Whether there is anything to look after. */
@@ -70,7 +79,7 @@ export class RecoveryLog<Member extends Addressed> {
     for (const namespace of this.#namespaces.values()) sessions += namespace.sessions.size
     return {
       packets: this.#packets.size,
-      bytes: this.#bytes,
+      bytes: this.#allBytes,
       sessions,
       away: this.#away.size,
       recovered: this.#recovered,
@@ -85,7 +94,7 @@ export class RecoveryLog<Member extends Addressed> {
   attach(member: Member, nsp: string, times: RecoveryTimes): void {
     let namespace = this.#namespaces.get(nsp)
     if (!namespace) {
-      namespace = new KeptNamespace()
+      namespace = new KeptNamespace(this.#rooms)
       this.#namespaces.set(nsp, namespace)
     }
     namespace.members.add(member)
@@ -119,8 +128,7 @@ export class RecoveryLog<Member extends Addressed> {
     if (!namespace?.keeps) return undefined
     const sequence = ++this.sequence
     const frame = sequenced(text, at, length, sequence)
-    const packet = new LoggedPacket(namespace, sender, sequence, frame, attachments.map(owned), this.#now())
-    namespace.packets.push(packet)
+    const packet = namespace.add(sender, sequence, frame, attachments.map(owned), this.#now())
     this.#packets.push(packet)
     this.#bytes += packet.bytes
     this.#bound()
@@ -149,7 +157,7 @@ export class RecoveryLog<Member extends Addressed> {
     this.#bytes -= session.bytes
     const from = fresh ? { ...position, hub: this.sequence } : position
     for (const room of join ?? []) session.join(room, from)
-    for (const room of leave ?? []) session.leave(room, position, this.sequence, namespace.dropped)
+    for (const room of leave ?? []) session.leave(room, position, this.sequence, namespace)
     this.#bytes += session.bytes
     this.#bound(session)
   }
@@ -173,8 +181,11 @@ export class RecoveryLog<Member extends Addressed> {
     if (session) this.#forget(session)
   }
 
-  /** A client asks for its session, to be that member's from now on. Undefined: it has to connect anew. */
-  restore(home: Member, nsp: string, pid: string, offset: string): Restored<Member> | undefined {
+  /**
+   * A client asks for its session, to be that member's from now on. Undefined: it has to connect anew. `full`: nothing can
+   * be sent to that member.
+   */
+  restore(home: Member, nsp: string, pid: string, offset: string, full = false): Restored<Member> | undefined {
     this.#age()
     const namespace = this.#namespaces.get(nsp)
     const session = namespace?.sessions.get(pid)
@@ -183,30 +194,31 @@ export class RecoveryLog<Member extends Addressed> {
       this.#refused++
       return undefined
     }
-    const knows = position && (namespace.knowsAllBehind(position) || namespace.knowsAllBehind(session.start))
-    if (!knows || position.hub < session.floor || this.#isExpired(session)) {
+    if (full || !position || !namespace.knowsAllFor(session, position) || this.#isExpired(session)) {
       this.#refused++
       this.#forget(session)
       return undefined
     }
-    const missed: LoggedPacket<Member>[] = []
-    for (const packet of namespace.packets.from(({ hub }) => hub > position.hub)) {
-      if (!covers(position, packet) && session.concerns(packet)) missed.push(packet)
-    }
+    const missed = namespace.missedBy(session, position)
     this.#away.delete(session)
     this.#bytes -= session.bytes
-    session.move(home, this.sequence, namespace.dropped)
+    session.move(home, this.sequence, namespace)
     this.#bytes += session.bytes
     this.#recovered++
     this.#replayed += missed.length
+    this.#bound(session)
     return { session, missed }
   }
 
   /** Forgets what is too old. To be called now and then. */
   sweep(): void {
     this.#age()
+    const { maxBytes, maxPackets } = this.#limits
+    this.#alarm.settle(Math.max(this.#allBytes / maxBytes, this.#packets.size / maxPackets), 1)
     for (const [nsp, namespace] of this.#namespaces) {
-      if (!namespace.keeps && namespace.packets.size === 0) this.#namespaces.delete(nsp)
+      if (namespace.keeps || namespace.size > 0) continue
+      namespace.close()
+      this.#namespaces.delete(nsp)
     }
   }
 
@@ -247,25 +259,33 @@ export class RecoveryLog<Member extends Addressed> {
 
   #drop(packet: LoggedPacket<Member>): void {
     this.#packets.shift()
-    packet.namespace.drop()
+    packet.namespace.drop(packet)
     this.#bytes -= packet.bytes
+  }
+
+  get #allBytes(): number {
+    return this.#bytes + this.#rooms.bytes
   }
 
   /** `grown`: the session that goes when there is nothing else. */
   #bound(grown?: MirroredSession<Member>): void {
     const { maxBytes, maxPackets, maxSessions } = this.#limits
-    while (this.#packets.size > maxPackets || this.#bytes > maxBytes) {
+    while (this.#packets.size > maxPackets || this.#allBytes > maxBytes) {
       const packet = this.#packets.first
       if (!packet) break
       this.#drop(packet)
       this.#droppedPackets++
+      this.#alarm.raise()
+    }
+    while (this.#rooms.quietBytes * QUIET_PART > maxBytes || this.#allBytes > maxBytes) {
+      if (!this.#rooms.forget()) break
     }
     for (const session of this.#away) {
-      if (this.#away.size <= maxSessions && this.#bytes <= maxBytes) break
+      if (this.#away.size <= maxSessions && this.#allBytes <= maxBytes) break
       this.#forget(session)
       this.#droppedSessions++
     }
-    if (grown && this.#bytes > maxBytes) {
+    if (grown && this.#allBytes > maxBytes) {
       this.#forget(grown)
       this.#droppedSessions++
     }

@@ -139,6 +139,11 @@ export class Switchboard {
           case Kind.Answer: {
             const asker = this.#directory.entry(readAddress(text, at))
             to = asker instanceof Peer ? asker.only : NOWHERE
+            // Who asked waits for a while only: it will hear that an answer is missing.
+            if (asker instanceof Peer && asker.full) {
+              asker.droppedEvents++
+              to = NOWHERE
+            }
             lastEvent = -1
             break
           }

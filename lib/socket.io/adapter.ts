@@ -150,11 +150,13 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
         endLocal()
         endRemote?.end()
       }, opts.flags?.timeout)
-      Promise.all([this.serverCount(), local, remote]).then(([servers]) => {
+      const tell = ([servers]: [number, ...unknown[]]) => {
         clearTimeout(timer)
         for (let others = servers - 1; others > 0; others--) onClientCount(0)
         onClientCount(answers)
-      })
+      }
+      // Where the others could not be asked, their answers are missing: the emitter's timeout tells.
+      Promise.all([this.serverCount(), local, remote]).then(tell, () => {})
     }
 
     override addSockets(opts: BroadcastOptions, rooms: string[]): void {
@@ -235,7 +237,9 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
         const asked = packets.ask(this.#name, to, body, onBody, onDone)
         const timer = setTimeout(() => {
           const missing = asked.end()
-          const message = `${what}: timeout reached, ${missing} of the servers asked did not answer in ${timeout} ms.`
+          // Whom it has asked, the hub has not told yet.
+          const who = missing === 0 ? 'the primary' : missing === 1 ? '1 server' : `${missing} servers`
+          const message = `${what}: ${who} did not answer within ${timeout} ms. See what keeps their event loops busy.`
           reject(new HubError('ERR_HUB_TIMEOUT', message))
         }, timeout)
       })

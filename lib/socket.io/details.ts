@@ -31,9 +31,16 @@ function asJson(details: Details): Details {
   try {
     return JSON.parse(JSON.stringify(details)) as Details
   } catch (error) {
-    process.emitWarning(`Hubwire: the data of socket ${details.id} cannot be sent: ${(error as Error).message}`, {
-      code: 'ERR_HUB_PAYLOAD',
-    })
+    warnOfData(details.id, 'other servers see {} in its place', error)
     return { id: details.id, handshake: {}, rooms: details.rooms, data: {} }
   }
+}
+
+/** A socket's data that cannot travel, and what becomes of it. */
+export function warnOfData(id: string, outcome: string, error: unknown): void {
+  process.emitWarning(
+    `The data of socket ${JSON.stringify(id)} cannot be cloned, and ${outcome}. ` +
+      'Keep in socket.data what the structured clone algorithm carries.',
+    { type: 'Hubwire', code: 'ERR_HUB_PAYLOAD', detail: (error as Error).message },
+  )
 }

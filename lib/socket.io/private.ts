@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Namespace, Socket } from 'socket.io'
+import { invalid } from '../errors.js'
 import type { RecoveryTimes } from '../recovery.js'
 import { EVENT } from './body.js'
 import type { Adapter, AdapterClass, AnyServer, BroadcastOptions, Packet } from './types.js'
@@ -37,9 +38,8 @@ function missing(what: string): void {
   if (warned.has(what)) return
   warned.add(what)
   process.emitWarning(
-    `Hubwire: this version of socket.io has no ${what}. Packets take a slower way. Update hubwire, or install ` +
-      'socket.io 4.8.',
-    { code: 'ERR_HUB_SOCKET_IO' },
+    `This version of socket.io has no ${what}: packets take a slower way. Update hubwire, or install socket.io 4.8.`,
+    { type: 'Hubwire', code: 'ERR_HUB_SOCKET_IO' },
   )
 }
 
@@ -137,9 +137,7 @@ export function adapterClass(io: AnyServer): AdapterClass {
     found = next
   }
   if (typeof found?.addAll !== 'function' || typeof found.broadcastWithAck !== 'function') {
-    throw new TypeError(
-      'attachSocketIo(): socket.io has no in-memory adapter to build on. Install socket.io 4.7 or 4.8.',
-    )
+    throw invalid('attachSocketIo(): socket.io has no in-memory adapter to build on. Install socket.io 4.7 or 4.8.')
   }
   return found.constructor as AdapterClass
 }

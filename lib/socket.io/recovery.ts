@@ -5,6 +5,7 @@ import { after } from '../timers.js'
 import type { Body } from '../wire/codec.js'
 import { type Position, readPosition, writePosition } from '../wire/position.js'
 import { EVENT, listOf, type ReadBody, readBody, readList } from './body.js'
+import { warnOfData } from './details.js'
 import type { Outlet } from './outlet.js'
 import { recoveryTimes, sendEvent } from './private.js'
 import { roomKey, roomOf } from './room-key.js'
@@ -246,9 +247,7 @@ function writeData(id: string, data: unknown): SessionData {
   try {
     return written(data)
   } catch (error) {
-    process.emitWarning(`Hubwire: the data of socket ${id} cannot be kept for recovery: ${(error as Error).message}`, {
-      code: 'ERR_HUB_PAYLOAD',
-    })
+    warnOfData(id, 'a client that comes back finds {} in its place', error)
     return written({})
   }
 }

@@ -1,6 +1,7 @@
 import type { Role } from '../relay/directory.js'
 import type { Peer } from '../relay/peer.js'
 import type { Place } from '../relay/place.js'
+import { attachmentSize } from '../wire/batch.js'
 
 /** Whom a task is for: a seat, any server among a role, or any server at all. */
 export type Audience = Place | Role | undefined
@@ -74,6 +75,6 @@ export class Call {
   }
 
   get bytes(): number {
-    return this.frame.length + (this.attachment?.byteLength ?? 0)
+    return this.frame.length + (this.attachment ? attachmentSize(this.attachment) : 0)
   }
 }

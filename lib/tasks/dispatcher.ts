@@ -3,6 +3,7 @@ import type { Directory } from '../relay/directory.js'
 import { NOWHERE, type Outlet, Peer } from '../relay/peer.js'
 import { Place } from '../relay/place.js'
 import type { TaskRelay } from '../relay/switchboard.js'
+import type { TaskStats } from '../types.js'
 import { flatten, NO_ATTACHMENTS } from '../wire/batch.js'
 import { Address, callFrame, Kind, readAddress, readCall, readRetries, requestName } from '../wire/frame.js'
 import { type Audience, Call, type Handler } from './call.js'
@@ -14,7 +15,10 @@ import { WaitingCalls, type WaitingOptions } from './waiting.js'
 /** More task names than this, and an application makes them up as it goes: they are collected anew. */
 const MAX_NAMES = 1024
 
-export type DispatcherOptions = WaitingOptions
+export interface DispatcherOptions extends WaitingOptions {
+  /** Tasks that one handler may work on at once, whatever its concurrency. */
+  maxPendingCalls: number
+}
 
 /**
  * Hands tasks to members: finds a server, keeps each handler within its concurrency, lets the rest wait in order, and
@@ -33,12 +37,16 @@ export class Dispatcher implements TaskRelay {
   #forRetries = 0
   #arrivals = 0
 
-  constructor(directory: Directory, options: DispatcherOptions) {
+  /** Tasks refused because the queue of those that wait, or the bytes kept for retries, were at their bound. */
+  #refused = 0
+
+  /** `onFull`: tasks are refused from now on, with so many bytes that wait. */
+  constructor(directory: Directory, options: DispatcherOptions, onFull: (bytes: number) => void = () => {}) {
     this.#directory = directory
     this.#options = options
     this.#desks = new Desks(directory)
     this.#servers = new Servers(directory, this.#desks)
-    this.#waiting = new WaitingCalls(options)
+    this.#waiting = new WaitingCalls(options, onFull)
   }
 
   enter(peer: Peer): void {
@@ -47,7 +55,7 @@ export class Dispatcher implements TaskRelay {
 
   /** A member serves a task from now on, or with another concurrency. */
   handle(peer: Peer, task: string, concurrency: number): void {
-    this.#servers.add(peer, task, concurrency)
+    this.#servers.add(peer, task, Math.min(concurrency, this.#options.maxPendingCalls))
     this.#pump(peer, task)
   }
 
@@ -111,8 +119,7 @@ export class Dispatcher implements TaskRelay {
     }
     if (call.retries > 0) {
       if (this.#forRetries > this.#options.maxQueueBytes) {
-        const why = `${this.#forRetries} bytes are kept for retries already`
-        return this.#refuse(call, 'ERR_HUB_OVERLOADED', say.overloaded(call, why))
+        return this.#refuseForRoom(call, `${this.#forRetries} bytes are kept for retries already (maxQueueBytes)`)
       }
       call.keep(flatten(text.substring(at, at + length)), attachment)
       call.forRetry = call.bytes
@@ -151,7 +158,13 @@ export class Dispatcher implements TaskRelay {
     // not yet forwarded. It overtakes none that was sent before it: a request that has to wait goes nowhere, and at
     // that the switchboard forwards all that it has read before.
     this.#pump(from, call.task)
-    return call.cancelled ? NOWHERE : call.caller.only
+    const { caller } = call
+    if (call.cancelled) return NOWHERE
+    if (!caller.full) return caller.only
+    // Answers are never dropped, and so are the one thing that could fill the queue of a caller that does not read.
+    caller.place.refused++
+    caller.tell(refusalFrame(caller, call.id, 'ERR_HUB_OVERLOADED', say.noRoomForAnswer(call)))
+    return NOWHERE
   }
 
   cancel(from: Peer, text: string, at: number): readonly Outlet[] {
@@ -194,6 +207,11 @@ export class Dispatcher implements TaskRelay {
     return this.#waiting.length
   }
 
+  stats(): TaskStats {
+    const { length, bytes } = this.#waiting
+    return { queued: length, queuedBytes: bytes, retryBytes: this.#forRetries, refused: this.#refused }
+  }
+
   /** Members with calls that are not over, those that are gone included. */
   get unsettled(): number {
     return this.#desks.unsettled
@@ -225,21 +243,23 @@ export class Dispatcher implements TaskRelay {
     const { audience, task } = call
     if (audience instanceof Place && !audience.ready) {
       if (!audience.holds || !this.#servers.mayReturn(audience, task)) return this.#refuseUnserved(call)
-      if (audience.hold.full) return this.#refuse(call, 'ERR_HUB_OVERLOADED', say.overloaded(call, 'its queue is full'))
+      if (audience.hold.full) {
+        audience.hold.refused()
+        return this.#refuseBy(audience, call, 'what is held for it is full (maxHeldBytes)')
+      }
       return audience.only
     }
     const handler = this.#servers.choose(call)
     if (handler) {
       const server = handler.desk.peer
-      if (server.full) return this.#refuse(call, 'ERR_HUB_OVERLOADED', say.overloaded(call, 'its link is full'))
+      if (server.full) return this.#refuseBy(server.place, call, 'its link is full (maxQueueBytes)')
       this.#servers.assign(call, handler)
       if (call.retries === 0) call.drop()
       return server.only
     }
     if (!this.#servers.mayServe(task, audience)) return this.#refuseUnserved(call)
     if (this.#waiting.full) {
-      const why = `${this.#waiting.length} tasks wait already`
-      return this.#refuse(call, 'ERR_HUB_OVERLOADED', say.overloaded(call, why))
+      return this.#refuseForRoom(call, `${this.#waiting.length} tasks wait already (maxQueuedTasks, maxQueueBytes)`)
     }
     call.keep(flatten(text.substring(at, at + length)), attachment)
     this.#waiting.push(call)
@@ -320,6 +340,19 @@ export class Dispatcher implements TaskRelay {
       'ERR_HUB_NO_HANDLER',
       say.noHandler(call, call.audience instanceof Place ? [] : this.#servers.former(call.task)),
     )
+  }
+
+  /** The hub itself has no room for it. */
+  #refuseForRoom(call: Call, why: string): readonly Outlet[] {
+    this.#refused++
+    this.#waiting.refused()
+    return this.#refuse(call, 'ERR_HUB_OVERLOADED', say.overloaded(call, why))
+  }
+
+  /** A queue towards its server has no room for it. */
+  #refuseBy(place: Place, call: Call, why: string): readonly Outlet[] {
+    place.refused++
+    return this.#refuse(call, 'ERR_HUB_OVERLOADED', say.overloaded(call, why))
   }
 
   #refuse(call: Call, code: HubErrorCode, message: string): readonly Outlet[] {

@@ -50,6 +50,8 @@ export interface HandlersOptions {
   /** Sends a frame to the hub: its header, its body. */
   send(header: string, body: string, attachment: Uint8Array | undefined): void
   onRefusedPayload(): void
+  /** Whether so much waits to be sent that an answer does not fit; if so, that is counted. */
+  refuses(): boolean
 }
 
 /** The tasks that this member serves, and those that it works on now. */
@@ -228,10 +230,22 @@ export class Handlers {
   }
 
   #refuse(address: number, call: number, { code, message }: HubError): void {
-    this.#send(Kind.Refusal, address, call, { text: JSON.stringify({ code, message }), bytes: undefined })
+    this.#write(Kind.Refusal, address, call, { text: JSON.stringify({ code, message }), bytes: undefined })
   }
 
-  #send(kind: number, address: number, call: number, { text, bytes }: Body): void {
+  /** An answer, or what becomes of one for which there is no room. */
+  #send(kind: number, address: number, call: number, body: Body): void {
+    if (this.#options.refuses()) {
+      const why =
+        'The task has run, and its answer was dropped, because too much waits to be sent in the process that served it ' +
+        '(maxQueueBytes). Ask for less at a time.'
+      this.#refuse(address, call, new HubError('ERR_HUB_OVERLOADED', why))
+    } else {
+      this.#write(kind, address, call, body)
+    }
+  }
+
+  #write(kind: number, address: number, call: number, { text, bytes }: Body): void {
     this.#options.send(callHeader(bytes ? kind | ATTACHED : kind, address, call, text.length), text, bytes)
   }
 

@@ -1,12 +1,13 @@
 import { HubError, type HubErrorCode } from '../errors.js'
+import { nextNumber } from '../numbers.js'
 import { isThenable } from '../thenable.js'
 import { decodeValue } from '../wire/codec.js'
 import { VALIDATED } from '../wire/frame.js'
 import { Expiry } from './expiry.js'
 import type { TaskPayloads } from './payloads.js'
 
-/** Call numbers stay below 2^28: V8 keeps them as small integers on every platform. */
-const MAX_CALL = 2 ** 28
+/** The greatest call number: V8 keeps such as small integers on every platform. */
+export const MAX_CALL = 2 ** 28 - 1
 
 export interface CallOptions {
   readonly timeout: number
@@ -83,8 +84,7 @@ export class PendingCalls {
 
   /** A number for the next call. */
   next(): number {
-    do this.#last = (this.#last + 1) % MAX_CALL
-    while (this.#asks.has(this.#last))
+    this.#last = nextNumber(this.#last, 0, MAX_CALL, this.#asks)
     return this.#last
   }
 

@@ -63,6 +63,13 @@ export function memberExited(call: Call, place: Place): string {
   )
 }
 
+export function noRoomForAnswer(call: Call): string {
+  return (
+    `${attempt(call)}: it has run, and its answer was dropped, because the queue towards its caller is full ` +
+    '(maxQueueBytes). Ask for less at a time, or see what keeps this process from reading its messages.'
+  )
+}
+
 export function overloaded(call: Call, why: string): string {
   return `${attempt(call)}: refused, because ${why}. Send less at a time, or add servers.`
 }

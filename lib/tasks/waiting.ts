@@ -1,3 +1,4 @@
+import { Alarm } from '../alarm.js'
 import type { Audience, Call } from './call.js'
 import { TaskQueue } from './queue.js'
 
@@ -16,8 +17,12 @@ export class WaitingCalls {
   #bytes = 0
   #idle: (() => void)[] = []
 
-  constructor(options: WaitingOptions) {
+  readonly #alarm: Alarm
+
+  /** `onFull`: it begins to refuse calls, with so many bytes. */
+  constructor(options: WaitingOptions, onFull: (bytes: number) => void) {
     this.#options = options
+    this.#alarm = new Alarm(() => onFull(this.#bytes))
   }
 
   get length(): number {
@@ -27,6 +32,15 @@ export class WaitingCalls {
   /** Whether no further call is accepted. */
   get full(): boolean {
     return this.#length >= this.#options.maxQueuedTasks || this.#bytes > this.#options.maxQueueBytes
+  }
+
+  /** A call was refused because of that. */
+  refused(): void {
+    this.#alarm.raise()
+  }
+
+  get bytes(): number {
+    return this.#bytes
   }
 
   get tasks(): string[] {
@@ -83,6 +97,7 @@ export class WaitingCalls {
     if (queue.length === 0) this.#queues.delete(call.task)
     this.#length--
     this.#bytes -= call.bytes
+    this.#alarm.settle(this.#length, this.#options.maxQueuedTasks)
     if (this.#length > 0 || this.#idle.length === 0) return
     const idle = this.#idle
     this.#idle = []

@@ -31,6 +31,15 @@ export interface Exit {
   readonly signal: string | null
 }
 
+/**
+ * Which queue `slow` tells of. `link`: the hub's towards the member, which has not taken its messages for `slowAfter`, or
+ * has more than `maxQueueBytes` to take: its events are dropped, oldest first. `held`: what is held for the member's seat
+ * until it is ready. The hub's own, told of the primary: `tasks` that wait for a handler with room, `connections` that
+ * wait for a worker, and packets kept for `recovery`, forgotten before their time. `outbox`: the member's own towards the
+ * hub; told in that member alone, because nothing can be told beyond it.
+ */
+export type SlowQueue = 'link' | 'held' | 'tasks' | 'connections' | 'recovery' | 'outbox'
+
 /** What `hub.lifecycle` tells, in every member. */
 export interface LifecycleEvents {
   /** A member became ready; after a restart, too. */
@@ -43,8 +52,11 @@ export interface LifecycleEvents {
   'give-up': (member: Member, info: { restarts: number; period: number; exit: Exit }) => void
   /** A member's event loop has not turned for `silence` milliseconds, its `hungAfter`: it is killed, and restarted. */
   hung: (member: Member, info: { silence: number }) => void
-  /** A member has not taken its messages for `slowAfter`: its events are dropped, oldest first, until it drains. */
-  slow: (member: Member, info: { queuedBytes: number }) => void
+  /**
+   * A queue is at its bound: from now on something in it is dropped or refused, until it has drained. Told once each time
+   * that this begins.
+   */
+  slow: (member: Member, info: { queue: SlowQueue; queuedBytes: number }) => void
   /** How far `hub.reload()` is with a member. Neither `join` nor `leave` is told of processes that it exchanges. */
   reload: (member: Member, info: ReloadProgress) => void
 }

@@ -16,19 +16,38 @@ export interface HubStats {
   readonly tasksServed: number
   /** Events, inputs and answers that a schema of this member refused on arrival. */
   readonly refusedPayloads: number
+  /**
+   * Messages that this member did not send, because too much waits already: events and calls refused with
+   * `ERR_HUB_OVERLOADED`, answers replaced by it, packets of Socket.IO dropped.
+   */
+  readonly refused: number
   /** What the hub knows of each member's link. Only in the primary. */
   readonly links?: readonly LinkStats[]
+  /** Tasks in the hub. Only in the primary. */
+  readonly tasks?: TaskStats
   /** What the hub knows of HTTP connections. Only in the primary. */
   readonly http?: HttpStats
   /** What the hub keeps for clients of Socket.IO that are away. Only in the primary, and where recovery was ever on. */
   readonly recovery?: RecoveryStats
 }
 
+/** Tasks in the hub, over all members. */
+export interface TaskStats {
+  /** That wait for a handler with room. */
+  readonly queued: number
+  /** Of these, bytes. */
+  readonly queuedBytes: number
+  /** Bytes of inputs that are kept for `.retry(n)`. */
+  readonly retryBytes: number
+  /** Refused with `ERR_HUB_OVERLOADED`, because one of these was at its bound. */
+  readonly refused: number
+}
+
 /** What connection state recovery keeps in the hub, and what became of clients that came back. */
 export interface RecoveryStats {
   /** Packets kept. */
   readonly packets: number
-  /** Of packets and sessions together. */
+  /** Of packets, sessions and rooms together. */
   readonly bytes: number
   /** Clients whose session is mirrored, those that are away included. */
   readonly sessions: number
@@ -63,6 +82,8 @@ export interface LinkStats {
   readonly runningTasks: number
   /** Events dropped because the link was slow, the hold was full, or nobody listens any more. */
   readonly droppedEvents: number
+  /** Tasks for it, and answers to it, that were refused with `ERR_HUB_OVERLOADED` because its queue was full. */
+  readonly refused: number
   /** Frames that this member had no right or no sense to send. */
   readonly protocolErrors: number
   /** Over its mark for `slowAfter`, or over `maxQueueBytes`: its events are dropped until it has drained. */
@@ -73,13 +94,17 @@ export interface LinkStats {
 export interface HttpStats {
   /** Those who serve them. */
   readonly workers: readonly HttpWorkerStats[]
+  /** Connections that have not said enough yet to know where they belong. */
+  readonly reading: number
   /** Connections that wait because nobody is there to take them. */
   readonly waiting: number
+  /** What has been read of connections that nobody has taken yet, in bytes. At most 64 MiB: beyond, they are rejected. */
+  readonly waitingBytes: number
   /** Connections that members have taken, each time that one has. */
   readonly routed: number
   /** Connections that went to another member than was meant first: it died, did not take them, or passed them on. */
   readonly rerouted: number
-  /** Connections that were answered 503. */
+  /** Connections that were answered 503, or closed because 10,000 others had not said enough yet either. */
   readonly rejected: number
 }
 

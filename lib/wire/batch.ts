@@ -13,6 +13,14 @@ export interface Batch {
   readonly attachments: readonly Uint8Array[]
 }
 
+/** What V8 and the allocator add to each attachment, in bytes: of small ones it is the larger part. */
+const ATTACHMENT = 200
+
+/** What an attachment that waits takes of memory, in bytes. */
+export function attachmentSize({ byteLength }: Uint8Array): number {
+  return byteLength + ATTACHMENT
+}
+
 export const NO_ATTACHMENTS: readonly Uint8Array[] = []
 
 /** What `process.send` is given: the text alone where nothing is attached. */

@@ -1,4 +1,4 @@
-import { type Batch, flatten, MARKER, NO_ATTACHMENTS, withoutEvents } from './batch.js'
+import { attachmentSize, type Batch, flatten, MARKER, NO_ATTACHMENTS, withoutEvents } from './batch.js'
 import type { Transport } from './transport.js'
 
 /** A batch of this many units goes at once; it is also what V8 and the channel copy most cheaply. */
@@ -39,6 +39,8 @@ export class Link {
   #scheduled = false
   #over = false
   #broken = false
+  /** When something was last taken while it was over, by `performance.now()`. */
+  lastTaken = 0
   #idle: (() => void)[] = []
 
   constructor(transport: Transport, options: LinkOptions) {
@@ -47,7 +49,7 @@ export class Link {
     this.highWaterMark = options.highWaterMark
   }
 
-  /** Bytes that wait here, one for each UTF-16 unit of text. What Node already holds is not among them. */
+  /** Bytes that wait here, one for each UTF-16 unit of text, some more for each attachment. Not what Node holds. */
   get queuedBytes(): number {
     return this.#openBytes + this.#closedBytes
   }
@@ -81,7 +83,7 @@ export class Link {
     if (attachments !== undefined) {
       for (const attachment of attachments) {
         this.#freshAttachments.push(attachment)
-        this.#openBytes += attachment.byteLength
+        this.#openBytes += attachmentSize(attachment)
       }
     }
     if (this.#openBytes >= FULL_BATCH) {
@@ -149,6 +151,7 @@ export class Link {
     this.#inFlight--
     if (error) this.#break(error)
     else {
+      if (this.#over) this.lastTaken = performance.now()
       if (this.queuedBytes > 0) this.#flush()
       // Also where nothing is left to send: what waited may have been dropped.
       this.#check()
@@ -244,7 +247,7 @@ export class Link {
 /** The bytes of a closed batch that count: its marker was never queued by anybody. */
 function sizeOf(batch: Batch): number {
   let bytes = batch.text.length - MARKER.length
-  for (const attachment of batch.attachments) bytes += attachment.byteLength
+  for (const attachment of batch.attachments) bytes += attachmentSize(attachment)
   return bytes
 }
 

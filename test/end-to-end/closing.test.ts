@@ -32,6 +32,31 @@ test('what was sent before hub.close() arrives: at the workers, and at the prima
   assert.deepEqual(heard, Array(10).fill(4))
 })
 
+test('however much that is, within the grace period: what waits in the hub and in a worker, too', async () => {
+  const hub = await startHub({
+    signals: false,
+    gracePeriod: PATIENCE,
+    slowAfter: PATIENCE,
+    workers: [{ role: 'web', count: 2, exec }],
+  })
+  const totals: number[] = []
+  const heard: number[] = []
+  hub.on('total', (n: number) => totals.push(n))
+  hub.on('farewell', (n: number) => heard.push(n))
+  // Twenty times what may wait before emit() returns false.
+  const text = 'x'.repeat(10_000)
+  for (let n = 0; n < 2000; n++) hub.emit('much', text)
+  assert.equal(hub.emit('much'), false)
+  const farewell = hub.to('web-1').request('farewell', text)
+  await hub.close()
+  await farewell
+  assert.deepEqual(totals, [2001, 2001])
+  assert.deepEqual(
+    heard,
+    Array.from({ length: 1000 }, (_, n) => n),
+  )
+})
+
 test('large answers that are still on their way when their worker is stopped arrive', async () => {
   const hub = await startHub({
     signals: false,

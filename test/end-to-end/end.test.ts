@@ -104,6 +104,26 @@ for (const [signal, code] of [
   })
 }
 
+test('a worker that has to be killed makes the exit code 1, and is named', async () => {
+  const workers = JSON.stringify([{ id: 'a', env: { STUBBORN: '1' }, gracePeriod: 300 }, { id: 'b' }])
+  await withPrimary({ WORKERS: workers }, async (primary) => {
+    const pids = (await primary.told('ready')).ready
+    primary.child.kill('SIGTERM')
+    assert.equal(await primary.ended, [1, null])
+    assert.match(primary.stderr, /"a" did not end within 300 ms \(gracePeriod\)/)
+    assert.not.match(primary.stderr, /"b"/)
+    await gone(pids, 'the workers')
+  })
+})
+
+test('an exit code of your own is kept', async () => {
+  await withPrimary({ WORKERS: JSON.stringify([{ id: 'a' }]), EXIT_CODE: '17' }, async (primary) => {
+    await primary.told('ready')
+    primary.child.kill('SIGINT')
+    assert.equal(await primary.ended, [17, null])
+  })
+})
+
 test('no worker outlives a primary that was killed, and its port is free', async () => {
   await withPrimary(
     {

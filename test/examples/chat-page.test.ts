@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import { agree, chatSuite, type Tab, until } from './chat.js'
 
-const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }
+const PHONE = { viewport: { width: 320, height: 640 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }
 const AXE = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
 
 const { test, chat } = chatSuite('examples/chat: the page')
@@ -115,7 +115,14 @@ chat('fits on a phone', async (site) => {
   assert.is(await sideways(), 0)
   const inSight = async (what: ReturnType<Tab['page']['locator']>) => {
     const box = await what.boundingBox()
-    assert.ok(box && box.x >= 0 && box.x + box.width <= 360 && box.y >= 0 && box.y + box.height <= 740, String(what))
+    assert.ok(
+      box &&
+        box.x >= 0 &&
+        box.x + box.width <= PHONE.viewport.width &&
+        box.y >= 0 &&
+        box.y + box.height <= PHONE.viewport.height,
+      String(what),
+    )
   }
   await inSight(ann.composer)
   await inSight(ann.page.getByRole('button', { name: 'Send' }))

@@ -131,6 +131,42 @@ chat('a session whose worker is gone is unknown, in engine.io’s own words', 2,
   }
 })
 
+chat('bodies of all kinds are forwarded, and what expects a word before it gets it', 2, async ({ port, chat }) => {
+  const session = await Polling.open(port)
+  await learnOwners(chat)
+  const { client } = await elsewhere(port, session)
+  const head = `POST ${session.target} HTTP/1.1\r\nHost: x\r\n`
+  const answers = () => client.received.split('\r\n\r\nok').length - 1
+  await client.write(`${head}Transfer-Encoding: chunked\r\n\r\n1\r\n3\r\n0\r\n\r\n`)
+  await client.until(() => answers() === 1, 'no answer')
+  await client.write(`${head}Content-Length: 1\r\nExpect: 100-continue\r\n\r\n`)
+  await client.got(/HTTP\/1.1 100 Continue\r\n\r\n$/)
+  await client.write('3')
+  await client.until(() => answers() === 2, 'no answer')
+  client.destroy()
+})
+
+chat(
+  'when the owner dies, its answers break off, and what it has not answered is unknown',
+  2,
+  async ({ port, chat }) => {
+    const session = await Polling.open(port)
+    await learnOwners(chat)
+    const owner = owners.get(session.address) as string
+    const { client: half } = await elsewhere(port, session)
+    const { client: posting } = await elsewhere(port, session)
+    await half.write(`GET ${session.target} HTTP/1.1\r\nHost: x\r\nX-Half: yes\r\n\r\n`)
+    await half.got(/\r\n\r\nhalf$/)
+    await posting.write(`POST ${session.target} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n42`)
+    while ((await chat.to(owner).request('open')).connections < 2);
+    process.kill(chat.members.find(({ id }) => id === owner)?.pid as number, 'SIGKILL')
+    await half.until(() => half.ended || half.closed, 'it stays open')
+    assert.match(half.received, /\r\n\r\nhalf$/)
+    await posting.got(/HTTP\/1.1 400 Bad Request\r\n.*Session ID unknown/s)
+    for (const client of [half, posting]) client.destroy()
+  },
+)
+
 /** A WebSocket frame of a client. The mask is zeros: the text can be read. */
 const frame = (text: string) => `\x81${String.fromCharCode(0x80 | text.length)}\0\0\0\0${text}`
 

@@ -1,6 +1,9 @@
-import { HubError, startHub } from 'hubwire'
+import type { AddressInfo } from 'node:net'
+import { type HttpStats, HubError, startHub } from 'hubwire'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { createRawServer } from '#lib/http/raw-handle.js'
+import { Reception } from '#lib/http/reception.js'
 import { until as untilTrue } from '../conditions.js'
 import { Client, fetch, site, until, web, withSite } from './harness.js'
 
@@ -72,6 +75,61 @@ site(
   },
 )
 
+test('by default 16 KiB of a request line are read, for 10 seconds', () =>
+  withSite([{ role: 'web', exec: web }], {}, async ({ port, hub }) => {
+    const line = `GET /${'x'.repeat(16_384 - 5)}`
+    const [full, over] = [new Client(port), new Client(port)]
+    await full.write(line)
+    await over.write(`${line}x`)
+    await over.until(() => over.ended, 'no end')
+    assertRefusal(over.received, '431 Request Header Fields Too Large')
+    await full.write('\n')
+    await until(() => hub.stats().http?.routed === 1, 'it goes to the worker')
+    const { setTimeout } = globalThis
+    // What takes ten seconds takes none.
+    const hasty = (callback: () => void, ms?: number) => setTimeout(callback, ms === 10_000 ? 0 : ms)
+    globalThis.setTimeout = hasty as typeof setTimeout
+    try {
+      const slow = new Client(port)
+      await slow.write('GET /wh')
+      await slow.until(() => slow.ended, 'no end')
+      assertRefusal(slow.received, '408 Request Timeout')
+      slow.destroy()
+    } finally {
+      globalThis.setTimeout = setTimeout
+    }
+    for (const client of [full, over]) client.destroy()
+  }))
+
+site('what speaks TLS is not waited for, nor is anybody who speaks no HTTP', { count: 1 }, async ({ port }) => {
+  const client = new Client(port)
+  await client.write('\x16\x03\x01\x02')
+  await client.got(/^HTTP\/1.1 400 Bad Request/)
+  client.destroy()
+})
+
+test('those that wait are answered 503 when their port is closed', () =>
+  withSite([], { waitTimeout: Number.POSITIVE_INFINITY }, async ({ port, hub, listening }) => {
+    const client = new Client(port)
+    await client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    await until(() => hub.stats().http?.waiting === 1, 'it waits')
+    await listening.close()
+    await client.until(() => client.ended, 'no end')
+    assertRefusal(client.received, '503 Service Unavailable')
+    client.destroy()
+  }))
+
+test('a worker that is not ready yet gets no connections', () =>
+  withSite([{ role: 'web', exec: web }], {}, async ({ port, hub }) => {
+    const started = hub.fork({ id: 'late', role: 'web', exec: web, env: { READY: 'manual' } })
+    started.catch(() => {})
+    const knows = () => hub.stats().http?.workers.some(({ id }) => id === 'late') === true
+    await until(knows, 'it serves')
+    for (let i = 0; i < 6; i++) assert.is((await fetch(port, '/who')).body, 'web-1')
+    await hub.stop('late')
+    await started.catch(() => {})
+  }))
+
 site('clients that drip do not prolong their time', { headTimeout: 300 }, async ({ port }) => {
   const client = new Client(port)
   const drip = setInterval(() => client.write('x'), 50)
@@ -94,6 +152,8 @@ test('connections wait for a worker that is ready', () =>
 
 test('connections that wait too long, or are too many, are answered 503', () =>
   withSite([], { maxWaiting: 2, waitTimeout: 300 }, async ({ port, hub }) => {
+    const slow: string[] = []
+    hub.lifecycle.on('slow', ({ id }, { queue }) => slow.push(`${id} ${queue}`))
     const clients: Client[] = []
     for (let i = 0; i < 2; i++) {
       const client = new Client(port)
@@ -101,10 +161,13 @@ test('connections that wait too long, or are too many, are answered 503', () =>
       await client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
       await until(() => hub.stats().http?.waiting === i + 1, 'it waits')
     }
+    assert.equal(slow, [])
     const third = await fetch(port, '/')
     assert.is(third.status, 503)
     assert.is(third.headers['retry-after'], '1')
     assert.is(hub.stats().http?.waiting, 2, 'it did not take the place of another')
+    await until(() => slow.length > 0, 'it is told')
+    assert.equal(slow, ['primary connections'])
     for (const client of clients) {
       await client.until(() => client.ended, 'no end')
       assertRefusal(client.received, '503 Service Unavailable')
@@ -116,6 +179,57 @@ test('connections that wait too long, or are too many, are answered 503', () =>
     const posted = await fetch(port, '/', { method: 'POST', body: 'x'.repeat(200_000) })
     assert.is(posted.status, 503)
   }))
+
+test('what has been read of connections that wait is bounded, whoever sends how much at once', () =>
+  withSite([], { waitTimeout: 60_000, sticky: { cookie: 'id' } }, async ({ port, hub, listening }) => {
+    const clients: Client[] = []
+    const http = () => hub.stats().http as HttpStats
+    const request = `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n${'x'.repeat(60_000)}`
+    // Of each as much is kept as came with its first read, which is for the kernel to say.
+    while (http().rejected === 0 && clients.length < 4000) {
+      const some = Array.from({ length: 50 }, () => new Client(port))
+      clients.push(...some)
+      await Promise.all(some.map((client) => client.write(request)))
+      await until(() => http().waiting + http().rejected === clients.length, 'they wait or are refused')
+      assert.ok(http().waitingBytes < (64 << 20) + 100_000, `${http().waitingBytes} bytes`)
+    }
+    assert.ok(http().rejected > 0, `${clients.length} connections, ${http().waitingBytes} bytes`)
+    await listening.close()
+    assert.equal([http().waiting, http().waitingBytes], [0, 0])
+    for (const client of clients) client.destroy()
+  }))
+
+test('of too many connections that do not say enough, those go first that had most time to', async () => {
+  let crowded = 0
+  const read: string[] = []
+  const reception = new Reception({
+    part: 'line',
+    maxRequestLine: 1000,
+    headTimeout: 60_000,
+    maxReading: 3,
+    onRead: (handle, bytes) => {
+      read.push(String(bytes))
+      handle.close()
+    },
+    onRefuse: (handle) => handle.close(),
+    onCrowded: () => crowded++,
+  })
+  const server = createRawServer((handle) => reception.receive(handle))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const clients: Client[] = []
+  for (let i = 1; i <= 5; i++) {
+    clients.push(new Client((server.address() as AddressInfo).port))
+    await until(() => reception.size + crowded === i, 'it has come in')
+  }
+  assert.equal([reception.size, crowded], [3, 2])
+  for (const first of clients.slice(0, 2)) await first.until(() => first.closed || first.ended, 'it is not closed')
+  await clients[4]?.write('GET /last HTTP/1.1\r\n')
+  await until(() => read.length === 1, 'the last one is read')
+  assert.match(read[0] as string, /^GET \/last/)
+  reception.close()
+  server.close()
+  for (const client of clients) client.destroy()
+})
 
 test('connections that wait for a server that nobody has are told of, once', async () => {
   const warnings: string[] = []
@@ -171,7 +285,7 @@ test('what cannot work is refused in words', async () => {
     await refused({}, /port must be/)
     await refused({ port: 70_000 }, /port must be/)
     await refused({ port: '80' }, /port must be/)
-    await refused({ port: 0, sticky: 'sid' }, /sticky must be 'socket.io'/)
+    await refused({ port: 0, sticky: 'sid' }, /sticky must be "socket.io", "ip"/)
     await refused({ port: 0, sticky: { cookie: 'a', header: 'b' } }, /sticky must be/)
     await refused({ port: 0, sticky: { cookies: 'a' } }, /unknown option "cookies"/)
     await refused({ port: 0, sticky: { header: 'a b' } }, /sticky must be/)

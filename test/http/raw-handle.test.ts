@@ -122,7 +122,9 @@ test('a connection that breaks in the middle of its request line goes to nobody'
     maxRequestLine: 100,
     headTimeout: 60_000,
     onRead: () => assert.unreachable('it was handed on'),
+    maxReading: 1,
     onRefuse: () => assert.unreachable('it was refused'),
+    onCrowded: () => assert.unreachable('it was one too many'),
   })
   let closed = false
   const { close } = handle

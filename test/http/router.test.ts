@@ -9,6 +9,11 @@ import type { Transport } from '#lib/wire/transport.js'
 
 type Done = (error: Error | null) => void
 
+/** Where connections come in. */
+function entranceOf(role: string): Entrance {
+  return { role, maxWaiting: 10, waitTimeout: 1000, pending: 0, closed: false, warned: false }
+}
+
 /** A member whose channel does with handles what the test says. */
 function member(id: string, address: number): { peer: Peer; sent: Done[] } {
   const sent: Done[] = []
@@ -16,15 +21,6 @@ function member(id: string, address: number): { peer: Peer; sent: Done[] } {
   const peer = { place: { id, role: 'web' }, incarnation: 1, address, ready: true, transport }
   return { peer: peer as unknown as Peer, sent }
 }
-
-const entranceOf = (role: string): Entrance => ({
-  role,
-  maxWaiting: 10,
-  waitTimeout: 1000,
-  pending: 0,
-  closed: false,
-  warned: false,
-})
 
 test('while a member hands over, only what belongs to its sessions goes there; afterwards that, too, to its successor', () => {
   const told: HttpToMember[] = []
@@ -76,6 +72,23 @@ test('whose channel has failed gets no connection any more, and its own go to ot
   )
   well.sent.at(-1)?.(null)
   assert.is(router.stats().routed, 4, String(routed))
+})
+
+test('of members with equally many connections, the one whose turn was longest ago is next', () => {
+  const router = new Router(() => {})
+  const entrance = entranceOf('web')
+  const members = [member('web-1', 1), member('web-2', 2), member('web-3', 3)]
+  for (const { peer } of members) router.http(peer, { t: 'serve', socket: '/none', tls: false })
+  for (let i = 0; i < 6; i++) {
+    router.admit(connectionFrom(entrance, {} as RawHandle, undefined, {}))
+    const { peer, sent } = members[i % 3] as (typeof members)[0]
+    sent.at(-1)?.(null)
+    router.http(peer, { t: 'connections', taken: sent.length, open: 0 })
+  }
+  assert.equal(
+    members.map(({ sent }) => sent.length),
+    [2, 2, 2],
+  )
 })
 
 test.run()

@@ -50,6 +50,23 @@ site('closeIdleConnections and closeAllConnections', { count: 1 }, async ({ port
 site('a server that is closed gets no more connections', { count: 2 }, async ({ port, hub }) => {
   assert.is(await hub.to('web-1').request('act', 'close'), 'false')
   for (let i = 0; i < 6; i++) assert.is((await fetch(port, '/who')).body, 'web-2')
+  // The hub has been told: nobody takes the way through it.
+  assert.is(hub.stats().http?.rerouted, 0)
+})
+
+site('a connection that was under way to a server that closed goes to another', { count: 2 }, async ({ port, hub }) => {
+  const pid = hub.members.find(({ id }) => id === 'web-1')?.pid as number
+  process.kill(pid, 'SIGSTOP')
+  const closing = hub.to('web-1').request('act', 'close')
+  await hub.drained('web-1')
+  const clients = [new Client(port), new Client(port)]
+  const asked = clients.map((client) => client.who())
+  const there = () => hub.stats().http?.workers.find(({ id }) => id === 'web-1')?.connections === 1
+  await until(there, 'one is on its way')
+  process.kill(pid, 'SIGCONT')
+  assert.equal(await Promise.all(asked), ['web-2', 'web-2'])
+  assert.is(await closing, 'false')
+  for (const client of clients) client.destroy()
 })
 
 site('a worker that stops lets its requests end', { count: 2 }, async ({ port, hub }) => {

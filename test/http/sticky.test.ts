@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { isComplete, parseHead } from '#lib/http/request-head.js'
 import { makeSessionId } from '#lib/http/session-id.js'
 import { isBelow, normalisePath, sessionAddress } from '#lib/http/session-path.js'
 import { canonicalAddress, hash, stickiness } from '#lib/http/sticky.js'
@@ -19,7 +20,18 @@ test('session ids below the path, and nowhere else', () => {
   assert.is(sessionAddress(path, `/app?sid=${id}`), undefined)
   assert.is(sessionAddress(path, '/socket.io/?sid=%zz'), undefined)
   assert.is(sessionAddress(path, `/socket.io/?sid=${SECRET}`), undefined)
+  assert.is(sessionAddress(path, '/socket.io/?sid=77.short'), undefined)
   assert.ok(isBelow('', '/anything'))
+})
+
+test('empty lines before a request line do not hide it', () => {
+  const empty = Buffer.from('\r\n\n')
+  assert.not(isComplete(empty, 'line'))
+  const whole = Buffer.concat([empty, Buffer.from('GET /a HTTP/1.1\r\nHost: x\r\n\r\n')])
+  for (const part of ['line', 'head'] as const) {
+    assert.ok(isComplete(whole, part))
+    assert.is(parseHead(whole, part).target, '/a')
+  }
 })
 
 test('one client, one address', () => {

@@ -17,6 +17,7 @@ export const OPTIONS: ExchangeOptions = {
   slowAfter: 60_000,
   maxHeldBytes: 1e9,
   maxQueuedTasks: 1e6,
+  maxPendingCalls: 1e6,
   recovery: { maxBytes: 1e9, maxPackets: 1e6, maxSessions: 1e6 },
 }
 

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'uvu'
+import { Fifo } from '#lib/relay/fifo.js'
 import type { Peer } from '#lib/relay/peer.js'
-import { Address } from '#lib/wire/frame.js'
+import { RecoveryLog } from '#lib/relay/recovery-log.js'
+import { Address, RECOVERABLE } from '#lib/wire/frame.js'
+import { packetHeader, Scope, writeRecovery, writeRooms } from '#lib/wire/packet.js'
 import { eventFrame, requestFrame } from '../wire/frames.js'
 import { heap } from '../wire/heap.js'
 import { FakeHub, Outgoing } from './fakes.js'
@@ -80,6 +83,28 @@ test('neither do tasks whose names are all different', async () => {
     for (let i = 0; i < COUNT; i++) large(hub, caller, requestFrame(0, Address.Anybody, i, 0, 0, name(i), '1'))
   })
   assert.equal(hub.exchange.stats().find(({ id }) => id === 'server')?.runningTasks, COUNT)
+  assert.ok(used < LIMIT, say(used))
+})
+
+test('rooms whose packets are forgotten do not keep these alive, nor does a queue what has gone through it', async () => {
+  const hub = { address: 16 }
+  const log = new RecoveryLog<{ address: number }>({ maxBytes: 1 << 30, maxPackets: 1, maxSessions: 1 }, () => 0)
+  log.attach(hub, '/', { session: 1, packets: 1 })
+  const fifo = new Fifo<number>()
+  fifo.push(0)
+  const used = await growth(() => {
+    for (let i = 0; i < COUNT; i++) {
+      const rooms = writeRooms([LONG_NAME + i])
+      const header = packetHeader(RECOVERABLE, 0, Scope.Rooms, '/', rooms, FILLER.length, writeRecovery(i, []))
+      log.record(hub, header + FILLER, 0, header.length + FILLER.length, [])
+    }
+    for (let i = 0; i < 2_000_000; i++) {
+      fifo.push(i)
+      fifo.shift()
+    }
+  })
+  assert.deepEqual([log.stats().packets, fifo.size], [1, 1])
+  assert.ok(log.stats().bytes > COUNT * LONG_NAME.length)
   assert.ok(used < LIMIT, say(used))
 })
 

@@ -187,6 +187,98 @@ test('what was forgotten matters only to those who have not got it', () => {
   assert.is(bench.log.stats().refused, 2)
 })
 
+test('a client that was sent nothing for long recovers, whatever was sent to others', () => {
+  const bench = new Bench({ maxPackets: 2 })
+  bench.open(0, 'p', ['r', 'never'])
+  bench.send(1, ['r'], 'seen')
+  const offset = bench.at(0)
+  for (let i = 0; i < 5; i++) bench.send(1, ['s', 't'], 'other')
+  // What was sent to rooms before it came, and behind its leave, does not matter either.
+  bench.move(0, 'p', { join: ['s'] })
+  bench.move(0, 'p', { leave: ['s'] })
+  for (let i = 0; i < 5; i++) bench.send(1, ['s'], 'other')
+  bench.move(0, 'p', { join: ['t'] })
+  bench.lose(0, 'p')
+  for (let i = 0; i < 5; i++) bench.send(1, ['u'], 'other')
+  bench.send(1, ['r'], '1')
+  assert.equal(bench.restore(1, 'p', offset), ['1'])
+  // Where one of its own is forgotten, nobody can say what it missed.
+  bench.lose(1, 'p')
+  bench.send(1, ['t'], '2')
+  for (let i = 0; i < 3; i++) bench.send(1, ['u'], 'other')
+  assert.is(bench.restore(1, 'p', offset), undefined)
+})
+
+test('what was sent to a room that the client has left is not forgotten unnoticed', () => {
+  for (const forgetful of [false, true]) {
+    const bench = new Bench({ maxPackets: 2 })
+    bench.open(0, 'p', ['r', 's'])
+    const offset = bench.at(0)
+    bench.send(1, ['r'], 'missed')
+    bench.move(0, 'p', { leave: ['r'] })
+    for (let i = 0; i < 5; i++) bench.send(1, ['u'], 'other')
+    // Now what it has left is forgotten, too, or not yet.
+    if (forgetful) bench.move(0, 'p', { leave: ['s'] })
+    bench.lose(0, 'p')
+    assert.is(bench.restore(1, 'p', offset), undefined, String(forgetful))
+  }
+})
+
+test('of rooms that nothing is kept of any more, so many are remembered as take an eighth of the bytes', () => {
+  const bench = new Bench({ maxPackets: 1, maxBytes: 140_000 })
+  for (const pid of ['p', 'q']) bench.open(0, pid, [`room-${pid}`, 'empty'])
+  bench.send(1, ['room-p'], 'seen')
+  bench.send(1, ['room-q'], 'seen')
+  const offset = bench.at(0)
+  const forget = (from: number) => {
+    for (let i = 0; i < 20; i++) bench.send(1, [`room-${from + i}`], 'other')
+  }
+  forget(0)
+  for (const pid of ['p', 'q']) bench.lose(0, pid)
+  assert.equal(bench.restore(1, 'p', offset), [])
+  forget(20)
+  assert.ok(bench.log.stats().bytes < 20_000)
+  // Nobody knows any more what was sent to its rooms.
+  assert.is(bench.restore(1, 'q', offset), undefined)
+  // Of a room that is spoken to again, it is not forgotten that something is.
+  bench.open(0, 'new', ['room-0'])
+  const start = bench.at(0)
+  bench.send(1, ['room-0'], '1')
+  bench.lose(0, 'new')
+  assert.equal(bench.restore(1, 'new', start), ['1'])
+})
+
+test('what a client comes back for takes no longer for all that others were sent', () => {
+  const bench = new Bench()
+  bench.open(0, 'p', ['r'])
+  const offset = bench.at(0)
+  for (let i = 0; i < 100_000; i++) bench.send(1, [`room-${i % 1000}`], 'other')
+  bench.send(1, ['r'], '1')
+  bench.lose(0, 'p')
+  let looked = 0
+  // What is looked at more closely than by its place in the order.
+  const { charCodeAt } = String.prototype
+  String.prototype.charCodeAt = function (at) {
+    looked++
+    return charCodeAt.call(this, at)
+  }
+  try {
+    assert.equal(bench.restore(1, 'p', offset), ['1'])
+  } finally {
+    String.prototype.charCodeAt = charCodeAt
+  }
+  assert.ok(looked < 200, String(looked))
+})
+
+test('a member says how far it is in its own order alone', () => {
+  const bench = new Bench()
+  const at = writePosition({ origin: bench.member(1).address, hub: 0, local: 9 })
+  bench.log.open(bench.member(0), NSP, { pid: 'p', sid: 's', at, rooms: [], data: { text: '[]' } })
+  bench.send(1, [], '1')
+  bench.lose(0, 'p')
+  assert.equal(bench.restore(0, 'p', writePosition({ origin: 16, hub: 0, local: 0 })), ['1'])
+})
+
 test('offsets that are none lead to a new connection', () => {
   const bench = new Bench()
   for (const offset of ['', 'x', '1.2', '1.2.3.4', '1.2.-3', 'g.ü.1', '9'.repeat(40), '1.2.3\n']) {
@@ -230,16 +322,34 @@ test('a client that comes and goes in rooms for ever weighs no more for it', () 
   const first = bench.at(0)
   let middle = first
   for (let i = 0; i < 2000; i++) {
-    bench.move(0, 'p', { join: [`room-${i}`] })
-    bench.send(1, [`room-${i}`], `${i}`)
-    bench.move(0, 'p', { leave: [`room-${i}`] })
+    bench.move(0, 'p', { join: [`room-${i % 500}`] })
+    bench.send(1, [`room-${i % 500}`], `${i}`)
+    bench.move(0, 'p', { leave: [`room-${i % 500}`] })
     if (i === 1900) middle = bench.at(0)
   }
-  assert.ok(bench.log.stats().bytes < 2000 * 300 + 256 * 200)
+  const others = new Bench()
+  others.open(0, 'q')
+  for (let i = 0; i < 2000; i++) others.send(1, [`room-${i % 500}`], `${i}`)
+  assert.ok(bench.log.stats().bytes - others.log.stats().bytes < 256 * 200)
   bench.lose(0, 'p')
   assert.equal(bench.restore(0, 'p', middle)?.length, 99)
   bench.lose(0, 'p')
   assert.is(bench.restore(0, 'p', first), undefined, 'where it was then is forgotten')
+})
+
+test('of whom it is forgotten where it was, nobody says that something was not for it', () => {
+  const bench = new Bench()
+  bench.open(0, 'p', ['x'])
+  const offset = bench.at(0)
+  bench.send(1, [], 'not for it', ['x'])
+  bench.move(0, 'p', { leave: ['x'] })
+  for (let i = 0; i < 300; i++) {
+    bench.send(1, ['other'], 'other')
+    bench.move(0, 'p', { join: ['y'] })
+    bench.move(0, 'p', { leave: ['y'] })
+  }
+  bench.lose(0, 'p')
+  assert.is(bench.restore(0, 'p', offset), undefined)
 })
 
 test('bytes are counted out as they were counted in', () => {

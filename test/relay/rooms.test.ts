@@ -15,6 +15,7 @@ const OPTIONS = {
   maxHeldBytes: 1 << 20,
   slowAfter: 1000,
   onSlow: () => {},
+  onHeld: () => {},
   onPressure: () => {},
 }
 

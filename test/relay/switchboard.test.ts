@@ -36,7 +36,7 @@ const MARKER = new Outgoing().text
 
 /** A switchboard with the tasks' room and everybody's links replaced by spies. */
 function switchboard(onControl: (body: string) => void = () => {}) {
-  const directory = new Directory({ ...OPTIONS, onPressure: () => {}, onSlow: () => {} })
+  const directory = new Directory({ ...OPTIONS, onPressure: () => {}, onSlow: () => {}, onHeld: () => {} })
   const from = directory.enter(directory.addPlace('from', undefined), 1, new FakeTransport())
   const spies = new Map<number, Spy>()
   const spy = (address: number) => {

@@ -1,3 +1,6 @@
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import { HubError, type PrimaryHub } from 'hubwire'
 import { attachSocketIo } from 'hubwire/socket.io'
 import { Server } from 'socket.io'
@@ -91,6 +94,37 @@ test('a client that is connected is found by its id at once, from another worker
   }
 })
 
+test('what a server with many sockets broadcasts is with the others while it still writes to its own', async () => {
+  const heard = path.join(os.tmpdir(), `hubwire-heard-${process.pid}`)
+  const far = await servers.connect(1)
+  far.socket.once('news', () => fs.writeFileSync(heard, ''))
+  const near = await Promise.all(Array.from({ length: 101 }, () => servers.connect(0)))
+  try {
+    const early = await servers.run(
+      0,
+      ({ io }, heard) => {
+        const { existsSync } = process.getBuiltinModule('node:fs')
+        let early = false
+        // Called before anything is written to the first socket; nothing else happens here until it returns.
+        const wait = () => {
+          const end = performance.now() + 5000
+          while (!early && performance.now() < end) early = existsSync(heard)
+        }
+        const [first] = io.sockets.sockets.values()
+        first?.onAnyOutgoing(wait)
+        io.emit('news')
+        first?.offAnyOutgoing(wait)
+        return early
+      },
+      heard,
+    )
+    assert.ok(early)
+    for (const { received } of near) await until(() => received.length === 1)
+  } finally {
+    fs.rmSync(heard, { force: true })
+  }
+})
+
 test('the primary emits, asks and manages, without an HTTP server', async () => {
   const [a, b] = await Promise.all([servers.connect(0), servers.connect(1, '/', 'polling')])
   for (const { socket } of [a, b]) socket.on('ask', (done) => done(socket.id))
@@ -119,6 +153,111 @@ test('a worker without an HTTP server emits and asks', async () => {
   assert.equal(client.received[0], ['mail', 7])
   await hub.stop(mailer.id(0))
   await until(async () => (await io.of('/').adapter.serverCount()) === 4)
+})
+
+test('volatile and compress are in force on other servers, too', async () => {
+  const client = await servers.connect(1)
+  await servers.run(
+    1,
+    ({ io, state }, id) => {
+      io.sockets.sockets.get(id)?.conn.on('packetCreate', ({ options }) => {
+        state.options = { volatile: options?.volatile, compress: options?.compress }
+      })
+    },
+    client.socket.id as string,
+  )
+  const options = () => servers.run(1, ({ state }) => state.options)
+  io.volatile.emit('one')
+  await until(() => client.received.length === 1)
+  assert.equal(await options(), { volatile: true, compress: true })
+  io.compress(false).emit('two')
+  await until(() => client.received.length === 2)
+  assert.equal(await options(), { volatile: undefined, compress: false })
+})
+
+test('a room that others had sockets join, and leave, is held by nobody', async () => {
+  const client = await servers.connect(1)
+  io.in(client.socket.id as string).socketsJoin('for a while')
+  io.to('for a while').emit('in')
+  io.in(client.socket.id as string).socketsLeave('for a while')
+  await until(() => client.received.length === 1)
+  // Whatever that server still had to tell, it has told by now.
+  await servers.run(1, ({ hub }) => hub.drained())
+  const before = await packets(1)
+  io.to('for a while').emit('out')
+  io.emit('all')
+  await until(() => client.received.length === 2)
+  assert.is(await packets(1), before + 1)
+})
+
+test('acknowledgements that nobody gave in time are not waited for any more, on any server', async () => {
+  await Promise.all([servers.connect(0), servers.connect(1)])
+  const failure = servers.run(0, ({ io }) =>
+    io
+      .timeout(100)
+      .emitWithAck('nobody answers')
+      .catch(({ message }) => message),
+  )
+  assert.is(await failure, 'operation has timed out')
+  for (const server of [0, 1]) {
+    await until(() =>
+      servers.run(server, ({ io }) => {
+        const owed = [...io.sockets.sockets.values()].map(
+          (socket) => (socket as unknown as { acks: Map<number, unknown> }).acks.size,
+        )
+        return owed.length === 1 && owed[0] === 0
+      }),
+    )
+  }
+})
+
+test('a server acknowledges once, and one that does not is waited for no longer than was said, or than 5 seconds', async () => {
+  for (const server of [0, 1, 2]) {
+    await servers.run(
+      server,
+      ({ io }, server) => {
+        io.on('twice', (done: (value: string) => void) => {
+          done(`first ${server}`)
+          setTimeout(done, 10, `second ${server}`)
+          if (server === 0) done('at once')
+        })
+      },
+      server,
+    )
+  }
+  assert.equal((await io.serverSideEmitWithAck('twice')).sort(), ['first 0', 'first 1', 'first 2'])
+  const pid = hub.members.find(({ id }) => id === servers.id(2))?.pid as number
+  // Only who has sockets is asked for them.
+  await servers.connect(2)
+  const { setTimeout } = globalThis
+  // What takes five seconds takes none.
+  const hasty = (callback: () => void, ms?: number) => setTimeout(callback, ms === 5000 ? 100 : ms)
+  const outcomes: unknown[] = []
+  process.kill(pid, 'SIGSTOP')
+  globalThis.setTimeout = hasty as typeof setTimeout
+  try {
+    const asked = [io.timeout(200).fetchSockets(), io.fetchSockets(), io.serverSideEmitWithAck('unheard')]
+    for (const [i, promise] of asked.entries()) {
+      promise.then(
+        (value) => {
+          outcomes[i] = value
+        },
+        ({ code, message }: HubError) => {
+          outcomes[i] = `${code} ${message}`
+        },
+      )
+    }
+    await until(() => [0, 1, 2].every((i) => outcomes[i] !== undefined), 10_000)
+    const advice = 'See what keeps their event loops busy.'
+    assert.equal(outcomes, [
+      `ERR_HUB_TIMEOUT fetchSockets(): 1 server did not answer within 200 ms. ${advice}`,
+      `ERR_HUB_TIMEOUT fetchSockets(): 1 server did not answer within 5000 ms. ${advice}`,
+      `ERR_HUB_TIMEOUT serverSideEmit(): 3 servers did not answer within 5000 ms. ${advice}`,
+    ])
+  } finally {
+    globalThis.setTimeout = setTimeout
+    process.kill(pid, 'SIGCONT')
+  }
 })
 
 test('when a worker dies, what waits for it settles at once with what there is', async () => {
@@ -194,18 +333,43 @@ test('a parser of its own: packets of servers with and without it arrive', async
 })
 
 test("one socket's data that cannot travel does not hide the others", async () => {
-  const [a, b] = await Promise.all([servers.connect(0), servers.connect(0)])
+  const [a, b, c] = await Promise.all([servers.connect(0), servers.connect(0), servers.connect(0)])
+  const found = async () => {
+    const data = new Map((await io.fetchSockets()).map(({ id, data }) => [id, data]))
+    return [a, b, c].map(({ socket }) => data.get(socket.id as string))
+  }
   await servers.run(
     0,
     ({ io }, id) => {
       const socket = io.sockets.sockets.get(id)
-      if (socket) socket.data = { call: () => {}, name: 'ann' }
+      if (!socket) return
+      socket.data = { at: new Date(0) }
+      // express-session puts it there.
+      Object.assign(socket.handshake, { sessionStore: { get() {} } })
     },
     a.socket.id as string,
   )
-  const found = new Map((await io.fetchSockets()).map(({ id, data }) => [id, data]))
-  assert.equal(found.get(a.socket.id as string), { name: 'ann' })
-  assert.equal(found.get(b.socket.id as string), {})
+  assert.equal(await found(), [{ at: new Date(0) }, {}, {}])
+  await servers.run(
+    0,
+    ({ io, state }, a, b) => {
+      const [one, other] = [a, b].map((id) => io.sockets.sockets.get(id))
+      if (!one || !other) return
+      one.data = { call: () => {}, name: 'ann' }
+      other.data = { call: () => {}, big: 1n }
+      process.once('warning', ({ name, message }) => {
+        state.warning = `${name}: ${message}`
+      })
+    },
+    a.socket.id as string,
+    b.socket.id as string,
+  )
+  assert.equal(await found(), [{ name: 'ann' }, {}, {}])
+  assert.is(
+    await servers.run(0, ({ state }) => state.warning),
+    `Hubwire: The data of socket "${b.socket.id}" cannot be cloned, and other servers see {} in its place. ` +
+      'Keep in socket.data what the structured clone algorithm carries.',
+  )
 })
 
 test('misuse is refused', () => {
@@ -258,6 +422,7 @@ test('a broadcast that a slow worker does not take is dropped and counted, and n
   const others = () =>
     (hub.stats().links ?? []).filter((one) => one.id !== id).map(({ droppedEvents }) => droppedEvents)
   const before = link()?.droppedEvents ?? 0
+  await stuck.join('left')
   const pid = hub.members.find((member) => member.id === id)?.pid as number
   process.kill(pid, 'SIGSTOP')
   let sent = 0
@@ -266,6 +431,8 @@ test('a broadcast that a slow worker does not take is dropped and counted, and n
     while ((link()?.droppedEvents ?? 0) === before) {
       assert.ok(sent < 20_000, 'its link never drops anything')
       io.emit('big', sent++, text)
+      // Far ahead of what will be dropped first, and not to be dropped itself.
+      if (sent === 20) io.in(stuck.socket.id as string).socketsLeave('left')
       await sleep(1)
     }
     assert.ok(link()?.slow, 'it is declared slow')
@@ -276,6 +443,7 @@ test('a broadcast that a slow worker does not take is dropped and counted, and n
     process.kill(pid, 'SIGCONT')
   }
   await until(() => !link()?.slow, 20_000)
+  io.to('left').emit('wrong')
   io.to('late').emit('end')
   io.to(well.socket.id as string).emit('end')
   await until(() => stuck.events.includes('end') && well.events.includes('end'), 30_000)

@@ -1,6 +1,7 @@
 import { HubError, type PrimaryHub, startHub } from 'hubwire'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { recoveryTimes } from '#lib/socket.io/private.js'
 import { type App, type Client, Servers, startPrimary, until } from './servers.js'
 
 const ON = { OPTIONS: JSON.stringify({ connectionStateRecovery: {} }) }
@@ -60,6 +61,29 @@ test('when more packets were missed than are kept, clients connect anew', async 
   })
 })
 
+test('a client that was sent nothing for long recovers, however much others were sent', async () => {
+  await withServers({ maxPackets: 5 }, ON, async (servers, hub) => {
+    const client = await servers.connect(1)
+    await emit(servers, 1)
+    await until(() => client.received.length === 1)
+    const id = client.socket.id as string
+    const others = () =>
+      servers.run(0, ({ io }) => {
+        for (let i = 0; i < 20; i++) io.to(`room-${i % 3}`).emit('other')
+      })
+    await others()
+    await servers.cut(client, 1)
+    await others()
+    await servers.run(0, ({ io }, id) => io.to(id).emit('own') && undefined, id)
+    await hub.drained()
+    await servers.reconnect(client, 0)
+    assert.ok(client.socket.recovered)
+    await until(() => client.events.includes('own'))
+    assert.equal(client.events, ['n', 'own'])
+    assert.ok((hub.stats().recovery?.droppedPackets ?? 0) > 30)
+  })
+})
+
 test('the bytes of packets are bounded', async () => {
   await withServers({ maxBytes: 10_000 }, ON, async (servers, hub) => {
     const client = await servers.connect(1)
@@ -94,6 +118,14 @@ test('where recovery is off nothing is kept, and nothing is counted', async () =
     await until(() => client.received.length === 2)
     assert.equal(client.received[1], ['n', 0, ''])
   })
+})
+
+test('messages are kept for as long as a client may be away, and may not know it', () => {
+  const times = (options: object) => recoveryTimes({ _opts: options } as never)
+  const connectionStateRecovery = { maxDisconnectionDuration: 1000 }
+  assert.equal(times({ connectionStateRecovery }), { session: 1000, packets: 46_000 })
+  assert.equal(times({ connectionStateRecovery, pingInterval: 10, pingTimeout: 20 }), { session: 1000, packets: 1030 })
+  assert.is(times({}), undefined)
 })
 
 test('bounds that cannot be meant are refused', async () => {

@@ -489,6 +489,54 @@ test('what was sent to a room before the client was in it is not for it, whoever
   world.close()
 })
 
+test('a client hears that it is connected when the hub knows it, and one that is refused leaves nothing behind', async () => {
+  const world = new World(AMPLE)
+  const [first, second] = [world.start(0, false), world.start(1, false)]
+  await world.settle()
+  const ids: string[] = []
+  const refuse = (socket: Socket, next: (error?: Error) => void) => {
+    ids.push(socket.id)
+    next(ids.length > 1 ? new Error('no') : undefined)
+  }
+  first.nsp.use(refuse)
+  const add = () => {
+    const connection = new Connection()
+    ;(first.nsp as unknown as { _add(c: Connection, auth: object): void })._add(connection, {})
+    return connection
+  }
+  const emit = () => {
+    world.copies.set(0, 1)
+    second.nsp.to(ids.at(-1) as string).emit('m', 0)
+    second.sendOne()
+  }
+  const welcome = add()
+  await turn()
+  assert.equal(welcome.pipe, [])
+  while (first.sendOne());
+  await turn()
+  assert.equal(welcome.pipe, [])
+  while (first.receiveOne());
+  await turn()
+  assert.equal(
+    welcome.pipe.map(({ type }) => type),
+    [0],
+  )
+  await world.settle()
+  emit()
+  assert.is(first.down.length, 1)
+  await world.settle()
+
+  const refused = add()
+  await world.settle()
+  assert.equal(
+    refused.pipe.map(({ type }) => type),
+    [4],
+  )
+  emit()
+  assert.is(first.down.length, 0)
+  world.close()
+})
+
 test('where recovery is off, members hear so, and send nothing for it', async () => {
   const world = new World(AMPLE)
   for (let i = 0; i < 2; i++) world.start(i, false)

@@ -1,3 +1,4 @@
+import { HubError } from 'hubwire'
 import { type Namespace, Server } from 'socket.io'
 import { Packets } from '#lib/packets.js'
 import type { ToHub, ToMember } from '#lib/relay/control.js'
@@ -74,6 +75,11 @@ export class Worker {
       address: peer.address,
       closed: false,
       hurry: () => {},
+      full: false,
+      refuse: () => {},
+      overloaded: (attempt) => new HubError('ERR_HUB_OVERLOADED', attempt),
+      tooMany: (attempt) => new HubError('ERR_HUB_OVERLOADED', attempt),
+      settings: { maxPendingCalls: Number.POSITIVE_INFINITY },
       write: (start, rest, attachments) => this.up.push({ frame: start + rest, bytes: attachments?.[0], from: 0 }),
       // What is told is told as JSON, and as it is now.
       tell: (message) => this.up.push({ control: JSON.parse(JSON.stringify(message)) }),
@@ -144,11 +150,12 @@ export class World {
   /** When a message had arrived wherever it was to go. */
   readonly done = new Map<number, number>()
   now = 0
-  readonly #directory = new Directory({ ...OPTIONS, onPressure: () => {}, onSlow: () => {} })
+  readonly #directory = new Directory({ ...OPTIONS, onPressure: () => {}, onSlow: () => {}, onHeld: () => {} })
 
   constructor(limits: RecoveryLimits, skipMiddlewares = true) {
     this.skipMiddlewares = skipMiddlewares
-    this.lobby = new Lobby({ tell: (peer, message) => this.#tell(peer, message), tellAll: () => {} }, limits)
+    const tell = (peer: Peer, message: ToMember) => this.#tell(peer, message)
+    this.lobby = new Lobby({ tell, tellAll: () => {}, slow: () => {} }, limits)
   }
 
   start(index: number, recovers = true): Worker {

@@ -334,7 +334,7 @@ test('what is kept for retries is bounded in bytes, attachments included, and le
 })
 
 test('what is held for a seat is bounded, and cancelled calls are not resumed', () => {
-  const world = new World({ maxHeldBytes: 60 })
+  const world = new World({ maxHeldBytes: 600 })
   const caller = world.member('caller')
   const place: Place = world.place('server')
   const server = world.start(place)

@@ -123,6 +123,7 @@ export class World {
         maxHeldBytes: 1 << 20,
         recovery: { maxBytes: 0, maxPackets: 0, maxSessions: 0 },
         maxQueuedTasks: 1000,
+        maxPendingCalls: 1e6,
         ...options,
       },
       HOOKS,

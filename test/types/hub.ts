@@ -9,6 +9,7 @@ import type {
   PrimaryHub,
   ReloadOptions,
   ReloadProgress,
+  SlowQueue,
   WorkerHub,
   WorkerSpec,
 } from 'hubwire'
@@ -50,7 +51,7 @@ hub.lifecycle
   .on('restart', (_who, info) => expectType<Equal<typeof info, { attempt: number; delay: number; exit: Exit }>>())
   .on('give-up', (_who, info) => expectType<Equal<typeof info, { restarts: number; period: number; exit: Exit }>>())
   .on('hung', (_who, info) => expectType<Equal<typeof info, { silence: number }>>())
-  .once('slow', (_who, info) => expectType<Equal<typeof info, { queuedBytes: number }>>())
+  .once('slow', (_who, info) => expectType<Equal<typeof info, { queue: SlowQueue; queuedBytes: number }>>())
   .on('reload', (_who, info) => {
     expectType<Equal<typeof info, ReloadProgress>>()
     expectType<Equal<typeof info.phase, 'starting' | 'draining' | 'done' | 'failed'>>()

@@ -52,6 +52,7 @@ startHub<App>({
   maxQueueBytes: 1,
   maxHeldBytes: 1,
   maxQueuedTasks: 1,
+  maxPendingCalls: 1,
   recovery: { maxBytes: 1, maxPackets: 1, maxSessions: 1 },
   slowAfter: 1,
   signals: false,
@@ -67,6 +68,8 @@ startHub<App>({
 })
 // @ts-expect-error no such option
 startHub({ worker: [] })
+// @ts-expect-error a number
+startHub({ maxPendingCalls: 'many' })
 // @ts-expect-error no such bound
 startHub({ recovery: { maxTime: 1 } })
 // @ts-expect-error no such option

@@ -3,7 +3,7 @@ import { io } from '/socket.io/socket.io.esm.min.js'
 import { address, offer, startComposer } from './composer.js'
 import { byId } from './dom.js'
 import { open, showPeople, showWorkers } from './sidebar.js'
-import { note, setMe, show, showMissed, showPending } from './timeline.js'
+import { note, setMe, show, showMissed, showPending, waiting } from './timeline.js'
 
 /** Somebody who has not been heard of for so long, in milliseconds, types no more. */
 const TYPING_LASTS = 3000
@@ -77,7 +77,10 @@ socket.on('disconnect', (reason) => {
 })
 
 socket.on('connect_error', (error) => {
-  if (error.data?.login) return logOut('Please log in again: the server has been restarted, or it was long ago.')
+  if (error.data?.login) {
+    const lost = waiting() ? ' What you wrote meanwhile was not sent.' : ''
+    return logOut(`Please log in again: the server has been restarted, or it was long ago.${lost}`)
+  }
   showStatus('connecting', 'Reconnecting …')
 })
 
@@ -114,10 +117,10 @@ byId('login-form').addEventListener('submit', async (event) => {
   }
 })
 
-// As curl has it since 7.82; README.md has the longer line.
 byId('curl').textContent = [
   `curl ${location.protocol === 'http:' ? location.host : location.origin}/publish \\`,
-  `  --json '{"text":"Hello!"}'`,
+  `  -H 'content-type: application/json' \\`,
+  `  -d '{"text":"Hello!"}'`,
 ].join('\n')
 
 const remembered = sessionStorage.getItem('login')

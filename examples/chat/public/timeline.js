@@ -83,6 +83,9 @@ export function showPending({ text, to, key }, tryAgain) {
   }
 }
 
+/** Whether anything is still to be sent. */
+export const waiting = () => pending.size > 0
+
 /** A line about this tab, which nobody else sees. */
 export function note(text) {
   const follow = atEnd()

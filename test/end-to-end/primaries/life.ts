@@ -1,7 +1,8 @@
 // A whole application: starts what its environment says, tells its parent, and does what that asks for.
 import { startHub } from 'hubwire'
 
-const { WORKERS = '[]', OPTIONS = '{}', LISTEN_TO } = process.env
+const { WORKERS = '[]', OPTIONS = '{}', LISTEN_TO, EXIT_CODE } = process.env
+if (EXIT_CODE) process.exitCode = Number(EXIT_CODE)
 const tell = (message: object) => process.send?.(message)
 const exec = new URL('../workers/life.js', import.meta.url)
 

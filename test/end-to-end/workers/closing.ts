@@ -1,8 +1,10 @@
 import { joinHub } from 'hubwire'
 
 // Says by its exit code how many events had arrived when it was stopped.
-const hub = await joinHub()
+const hub = await joinHub({ onStop: (own) => void own.to('primary').emit('total', total) })
 let count = 0
+let total = 0
+hub.on('much', () => total++)
 hub.on('last', (n: number) => {
   count += n
   process.exitCode = count
@@ -12,8 +14,12 @@ hub.handle('answer', async (n: number) => {
   return n
 })
 hub.handle('large', (length: number) => 'x'.repeat(length))
-hub.handle('leave', async (text: string) => {
+const farewell = (text: string) => {
   for (let n = 0; n < 1000; n++) hub.to('primary').emit('farewell', n, text)
+}
+hub.handle('farewell', farewell)
+hub.handle('leave', async (text: string) => {
+  farewell(text)
   // After this answer, but with all that was sent.
   setImmediate(() => hub.close())
 })

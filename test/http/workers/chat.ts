@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { joinHub } from 'hubwire'
 import { attachSocketIo } from 'hubwire/socket.io'
 import { Server } from 'socket.io'
@@ -21,7 +21,11 @@ hub.serve(server)
 const io = new Server(server, { maxHttpBufferSize: 3e6 })
 attachSocketIo(io, hub)
 const remotes: Record<string, string> = {}
-io.engine.use((req: IncomingMessage, _res: unknown, next: () => void) => {
+io.engine.use((req: IncomingMessage, res: ServerResponse, next: () => void) => {
+  if (req.headers['x-half'] !== undefined) {
+    res.writeHead(200, { 'Content-Length': '8' }).write('half')
+    return
+  }
   const sid = /sid=([^&]+)/.exec(req.url ?? '')?.[1]
   if (sid) {
     const { remoteAddress, remotePort, remoteFamily } = req.socket
