@@ -4,6 +4,8 @@ declare module 'autocannon' {
     url: string
     connections: number
     duration: number
+    /** Requests on their way on one connection. @default 1 */
+    pipelining?: number
     method?: string
     headers?: Record<string, string>
     body?: string
@@ -13,12 +15,15 @@ declare module 'autocannon' {
     duration: number
     errors: number
     timeouts: number
+    /** Connections that were closed before they should. */
+    resets: number
     non2xx: number
     '2xx': number
   }
   /** Runs, and tells of each response, with its status and latency in milliseconds. */
   interface Running extends Promise<Result> {
     on(event: 'response', listener: (client: unknown, status: number, bytes: number, latency: number) => void): this
+    stop(): void
   }
   export default function autocannon(options: Options): Running
 }

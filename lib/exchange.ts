@@ -1,5 +1,6 @@
 import { HubError } from './errors.js'
 import { abandonHeld, deliverHeld } from './held.js'
+import { linkStats } from './link-stats.js'
 import type { HttpToHub, Settings, ToHub, ToMember } from './relay/control.js'
 import { readToHub } from './relay/control-reader.js'
 import { Directory } from './relay/directory.js'
@@ -42,6 +43,8 @@ export interface ExchangeHooks {
   /** A member takes messages from now on, or takes none any more, or is gone. */
   opened(peer: Peer): void
   shut(peer: Peer): void
+  /** It takes none any more because another one does in its place. */
+  succeeded(peer: Peer, successor: Peer): void
   gone(peer: Peer): void
   /** A member told something that is for `lib/http`. */
   http(peer: Peer, message: HttpToHub): void
@@ -136,13 +139,18 @@ export class Exchange {
   }
 
   /** The seat's state as its supervisor sees it. */
-  update(place: Place, state: MemberState, pid: number | undefined): void {
+  update(place: Place, state: MemberState, pid: number | undefined, incarnation = place.incarnation): void {
+    const before = place.state
     place.state = state
     place.pid = pid
+    // One that was to take over has the seat sooner: the process before it ended by itself.
+    const next = place.peer ? undefined : place.peerOf(incarnation)
+    if (next) this.directory.succeed(next)
     this.directory.version++
     if (state === 'stopping' && place.peer) this.shut(place.peer)
     this.#announce(place)
-    if (state === 'ready') this.lifecycle('join', place, undefined)
+    // Who takes over from another one does not join: its seat was there all the time.
+    if (state === 'ready' && before !== 'ready') this.lifecycle('join', place, undefined)
     if (state === 'stopped' || state === 'given-up') {
       abandonHeld(place, this.dispatcher)
       this.dispatcher.settle()
@@ -152,8 +160,11 @@ export class Exchange {
   /** The process is gone. */
   leave(peer: Peer, exit: Exit): void {
     const { place } = peer
-    place.away = false
-    place.lastExit = exit
+    const current = place.peer === peer
+    if (current) {
+      place.away = false
+      place.lastExit = exit
+    }
     // Counted for the seat: its next process must not hide them.
     place.droppedEvents += peer.droppedEvents
     peer.droppedEvents = 0
@@ -162,7 +173,16 @@ export class Exchange {
     this.#hooks.gone(peer)
     place.pressure.relieve()
     this.#lobby.leave(peer)
-    if (peer.opened) this.lifecycle('leave', place, exit)
+    this.#orphan(peer)
+    if (current && peer.opened) this.lifecycle('leave', place, exit)
+  }
+
+  /** Asks a member to hand over what it holds, and then to end. */
+  handOver(peer: Peer, successor: Peer, within: number, gracePeriod: number): void {
+    peer.successor = successor
+    if (peer.place !== successor.place) this.#hooks.succeeded(peer, successor)
+    const { incarnation, address } = successor
+    this.tell(peer, { t: 'handover', to: { id: successor.place.id, incarnation, address }, within, gracePeriod })
   }
 
   /** Nothing new goes to this member: what is for its seat waits for the next, or is answered when there is none. */
@@ -173,6 +193,7 @@ export class Exchange {
     this.dispatcher.closed(peer)
     this.#hooks.shut(peer)
     peer.place.pressure.relieve()
+    this.#orphan(peer)
   }
 
   lifecycle<E extends keyof LifecycleEvents>(event: E, place: Place, info: Parameters<LifecycleEvents[E]>[1]): void {
@@ -197,22 +218,7 @@ export class Exchange {
   }
 
   stats(): LinkStats[] {
-    return [...this.directory.places].map((place): LinkStats => {
-      const { peer, hold } = place
-      return {
-        id: place.id,
-        incarnation: place.incarnation,
-        state: place.state,
-        queuedBytes: (peer?.queuedBytes ?? 0) + hold.bytes,
-        held: hold.frames,
-        queuedTasks: this.dispatcher.queuedFor(place),
-        runningTasks: peer ? this.dispatcher.outstanding(peer) : 0,
-        droppedEvents: place.droppedEvents + hold.droppedEvents + (peer?.droppedEvents ?? 0),
-        refused: place.refused,
-        protocolErrors: peer?.protocolErrors ?? 0,
-        slow: peer?.slow ?? false,
-      }
-    })
+    return [...this.directory.places].flatMap((place) => linkStats(place, this.dispatcher))
   }
 
   taskStats(): TaskStats {
@@ -328,6 +334,9 @@ export class Exchange {
   #open(peer: Peer): void {
     if (peer.ready || !peer.joined || !this.#hooks.ready(peer)) return
     const { place } = peer
+    const before = place.peer === peer ? undefined : place.peer
+    // From here on all that is for the seat goes to this one.
+    if (before) this.#retire(before, peer)
     peer.ready = true
     peer.opened = true
     place.known = peer.registrations
@@ -335,6 +344,26 @@ export class Exchange {
     this.dispatcher.opened(peer)
     deliverHeld(peer, this.dispatcher)
     this.#hooks.opened(peer)
+  }
+
+  /** What it works on it finishes, and what was sent to it it gets; nothing else follows. */
+  #retire(peer: Peer, successor: Peer): void {
+    const wasReady = peer.ready
+    this.directory.succeed(successor)
+    if (!wasReady) return
+    this.dispatcher.closed(peer)
+    this.#hooks.succeeded(peer, successor)
+    peer.place.pressure.relieve()
+    this.#orphan(peer)
+  }
+
+  /** Who was handing over to this one has nobody to hand over to any more. */
+  #orphan(successor: Peer): void {
+    for (const peer of this.directory.peers) {
+      if (peer.successor !== successor) continue
+      peer.successor = undefined
+      this.tell(peer, { t: 'orphaned' })
+    }
   }
 
   async #drained(peer: Peer, n: number, to: readonly number[]): Promise<void> {
@@ -359,6 +388,6 @@ export class Exchange {
 
   #tellAll(message: ToMember): void {
     const frame = controlFrame(JSON.stringify(message))
-    for (const { peer } of this.directory.places) if (peer?.joined) peer.tell(frame)
+    for (const peer of this.directory.peers) if (peer.joined) peer.tell(frame)
   }
 }

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { inspect } from 'node:util'
 import { checkName, HubEmitter, LOCAL_EVENTS, surface } from './emitter.js'
 import { HubError } from './errors.js'
+import { HandoverSteps } from './handover.js'
 import type { HttpRoom } from './http/room.js'
 import { Inbox } from './inbox.js'
 import { Membership } from './membership.js'
@@ -29,7 +30,12 @@ export interface MemberOptions {
   validator: Validator
   /** The hub asks this member to finish its work and to end. */
   onStop(): void
+  /** The hub asks it to hand over what it holds before; and tells that nobody is there for that any more. */
+  onHandover?(order: HandoverOrder): void
+  onOrphaned?(): void
 }
+
+export type HandoverOrder = Extract<ToMember, { t: 'handover' }>
 
 /**
  * The messaging API that primary and workers share. Everything that it sends goes to the hub, and everything comes from
@@ -41,6 +47,8 @@ export class Member extends HubEmitter {
   readonly packets: Packets
   /** Handles towards the hub. */
   readonly handles: HandleLane
+  /** What is done before this member ends, where another one takes over. */
+  readonly handoverSteps = new HandoverSteps()
   /** What comes for `lib/http` goes there. */
   http: HttpRoom | undefined
   readonly #membership: Membership
@@ -48,15 +56,16 @@ export class Member extends HubEmitter {
   readonly #handlers: Handlers
   readonly #outbox: Outbox
   readonly #inbox: Inbox
-  readonly #onStop: () => void
+  readonly #orders: Pick<MemberOptions, 'onStop' | 'onHandover' | 'onOrphaned'>
   readonly #everybody = new Recipients('everybody')
   readonly #others = new Recipients('others')
   readonly #scopes = new Map<Target, Scope>()
   #scope: Scope
 
-  constructor({ transport, validator, onStop }: MemberOptions) {
+  constructor(options: MemberOptions) {
     super()
-    this.#onStop = onStop
+    const { transport, validator } = options
+    this.#orders = options
     this.#membership = new Membership(
       transport,
       (error) => this.finish(error),
@@ -250,6 +259,8 @@ export class Member extends HubEmitter {
     })
     await Promise.race([this.#handlers.idle(), patience])
     await requests
+    // Nobody else has the connections that are on their way.
+    await Promise.race([this.handles.idle(), patience])
     // Whoever goes on sending does not keep it open.
     await Promise.race([this.#membership.link.idle(), patience])
     clearTimeout(timer)
@@ -341,7 +352,13 @@ export class Member extends HubEmitter {
         })
         break
       case 'stop':
-        this.#onStop()
+        this.#orders.onStop()
+        break
+      case 'handover':
+        this.#orders.onHandover?.(message)
+        break
+      case 'orphaned':
+        this.#orders.onOrphaned?.()
         break
       case 'connection':
       case 'servers':

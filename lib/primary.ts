@@ -1,5 +1,6 @@
-import { HubError, invalid } from './errors.js'
+import { HubError } from './errors.js'
 import { Exchange } from './exchange.js'
+import { Fleet } from './fleet.js'
 import { HandleChannel } from './http/handle-channel.js'
 import { Inlet } from './http/inlet.js'
 import { Listener } from './http/listener.js'
@@ -9,13 +10,19 @@ import { Member } from './member.js'
 import { printUnheard } from './notices.js'
 import type { PrimaryOptions } from './options.js'
 import type { Peer } from './relay/peer.js'
-import { normaliseId } from './supervisor/ids.js'
-import { type ResolvedSeat, resolveSeats } from './supervisor/options.js'
 import type { WorkerProcess } from './supervisor/process.js'
 import { installSignals, type StopSignal } from './supervisor/signals.js'
-import { Supervisor } from './supervisor/supervisor.js'
+import { type SeatView, Supervisor } from './supervisor/supervisor.js'
 import { after } from './timers.js'
-import type { HttpServer, HubStats, Listening, ListenOptions, Member as MemberInfo, WorkerSpec } from './types.js'
+import type {
+  HttpServer,
+  HubStats,
+  Listening,
+  ListenOptions,
+  Member as MemberInfo,
+  ReloadOptions,
+  WorkerSpec,
+} from './types.js'
 import { fromMessage, isHubMessage } from './wire/batch.js'
 import { IpcTransport, LocalTransport } from './wire/transport.js'
 
@@ -25,6 +32,7 @@ export class Primary extends Member {
   readonly #onEnd: () => void
   readonly #exchange: Exchange
   readonly #supervisor: Supervisor
+  readonly #fleet: Fleet
   readonly #peers = new Map<WorkerProcess, Peer>()
   readonly #self: Peer
   readonly #router: Router
@@ -48,6 +56,7 @@ export class Primary extends Member {
       told: (event, member, info) => printUnheard(this.lifecycle, event, member, info),
       opened: (peer) => router.opened(peer),
       shut: (peer) => router.shut(peer),
+      succeeded: (peer, successor) => router.succeeded(peer, successor),
       gone: (peer) => router.gone(peer),
       http: (peer, message) => router.http(peer, message),
       handle: (peer, message, handle, bytes) => router.handle(peer, message, handle, bytes),
@@ -65,13 +74,14 @@ export class Primary extends Member {
     this.#router = router
     this.#self = self
     exchange.update(place, 'starting', process.pid)
+    const peerOf = (seat: SeatView) => exchange.directory.place(seat.id)?.peerOf(seat.incarnation)
     this.#supervisor = new Supervisor({
       spawned: (seat, worker) => this.#spawned(seat.id, seat.incarnation, worker),
       changed: (seat) => {
         const seated = exchange.directory.place(seat.id)
         if (!seated) return
         seated.ended = seat.ended
-        exchange.update(seated, seat.state, seat.pid)
+        exchange.update(seated, seat.state, seat.pid, seat.incarnation)
       },
       exited: (_seat, worker, exit) => {
         const peer = this.#peers.get(worker)
@@ -82,9 +92,12 @@ export class Primary extends Member {
         const seated = exchange.directory.place(seat.id)
         if (seated) exchange.removePlace(seated)
       },
-      requestStop: (seat) => {
-        const peer = exchange.directory.place(seat.id)?.peer
-        if (peer) exchange.tell(peer, { t: 'stop' })
+      requestStop: (seat, handsOver) => {
+        const peer = peerOf(seat)
+        if (!peer) return
+        const successor = handsOver ? this.#successorOf(peer) : undefined
+        if (successor) exchange.handOver(peer, successor, seat.spec.handoverTimeout, seat.spec.gracePeriod)
+        else exchange.tell(peer, { t: 'stop' })
       },
       overdue: ({ id, spec }) => {
         const period = `${spec.gracePeriod} ms (gracePeriod)`
@@ -92,7 +105,7 @@ export class Primary extends Member {
         process.emitWarning(text, 'Hubwire')
       },
       ping: (seat) => {
-        const peer = exchange.directory.place(seat.id)?.peer
+        const peer = peerOf(seat)
         if (peer) exchange.ping(peer)
       },
       lifecycle: (event, seat, info) => {
@@ -103,6 +116,15 @@ export class Primary extends Member {
       },
       exhausted: (name) => this.#exhausted(name),
     })
+    const isClosing = () => this.#closing !== undefined
+    this.#fleet = new Fleet(this.#supervisor, options.supervision, {
+      get closing() {
+        return isClosing()
+      },
+      places: () => exchange.directory.places,
+      addPlace: (id, role) => exchange.addPlace(id, role),
+      sync: (attempt) => this.sync(attempt),
+    })
   }
 
   /** `opens`: it will be ready as soon as whoever awaits this has registered what it listens to. */
@@ -111,11 +133,10 @@ export class Primary extends Member {
       this.#uninstallSignals = installSignals({
         onFirst: () => this.#endInOrder(),
         onSecond: (signal) => this.#endNow(signal),
+        onHangup: () => this.#reloadBySignal(),
       })
     }
-    const seats = resolveSeats(workers, this.#options.supervision, new Set(['primary']))
-    await this.join()
-    await this.#add(seats, 'startHub()')
+    await this.#fleet.start(workers, () => this.join())
     if (!opens) return
     // Whoever looks at the members now finds nobody who is still starting. What comes meanwhile is held.
     this.#exchange.update(this.#self.place, 'ready', process.pid)
@@ -128,28 +149,24 @@ export class Primary extends Member {
     this.#end()
   }
 
-  async fork(spec: WorkerSpec): Promise<readonly MemberInfo[]> {
-    if (this.#closing) throw new HubError('ERR_HUB_CLOSED', 'hub.fork(): this hub is closed. Start another.')
-    const taken = new Set([...this.#exchange.directory.places].map((place) => place.id))
-    const seats = resolveSeats([spec], this.#options.supervision, taken, () => 'fork()')
-    await this.#add(seats, 'hub.fork()')
-    return seats.flatMap(({ id }) => this.#exchange.directory.place(id)?.snapshot() ?? [])
+  fork(spec: WorkerSpec): Promise<readonly MemberInfo[]> {
+    return this.#fleet.fork(spec)
   }
 
-  async stop(id: string | number): Promise<void> {
-    const seat = workerId(id, 'hub.stop()')
-    const attempt = `hub.stop(${JSON.stringify(seat)})`
-    await this.sync(attempt)
-    await this.#supervisor.stop(seat)
-    await this.sync(attempt)
+  stop(id: string | number): Promise<void> {
+    return this.#fleet.stop(id)
   }
 
-  async restart(id: string | number): Promise<void> {
-    const seat = workerId(id, 'hub.restart()')
-    const attempt = `hub.restart(${JSON.stringify(seat)})`
-    await this.sync(attempt)
-    await this.#supervisor.restart(seat)
-    await this.sync(attempt)
+  restart(id: string | number): Promise<void> {
+    return this.#fleet.restart(id)
+  }
+
+  reload(options?: ReloadOptions): Promise<readonly MemberInfo[]> {
+    return this.#fleet.reload(options)
+  }
+
+  scale(role: string, count: number): Promise<readonly MemberInfo[]> {
+    return this.#fleet.scale(role, count)
   }
 
   serve(server: HttpServer): void {
@@ -229,20 +246,6 @@ export class Primary extends Member {
     this.#onEnd()
   }
 
-  async #add(seats: readonly ResolvedSeat[], attempt: string): Promise<void> {
-    // All seats are there before the first process is: what is sent to one that starts later waits for it.
-    for (const seat of seats) this.#exchange.addPlace(seat.id, seat.role)
-    try {
-      await this.#supervisor.add(seats)
-    } catch (error) {
-      // Why it failed is worth more than that the hub was closed meanwhile.
-      await this.sync(attempt).catch(() => {})
-      throw error
-    }
-    // Whoever is told that they are ready finds it so.
-    await this.sync(attempt)
-  }
-
   #spawned(id: string, incarnation: number, worker: WorkerProcess): void {
     const place = this.#exchange.directory.place(id)
     if (!place) throw new Error(`Seat "${id}" has no place`)
@@ -266,8 +269,7 @@ export class Primary extends Member {
       })
       return true
     }
-    const seat = this.#supervisor.seat(place.id)
-    if (seat?.state !== 'starting' || seat.incarnation !== incarnation) return false
+    if (!this.#supervisor.mayBecomeReady(place.id, incarnation)) return false
     // After what was held has been released: whoever hears of it finds the member open.
     queueMicrotask(() => {
       this.#supervisor.markReady(place.id, incarnation)
@@ -275,6 +277,15 @@ export class Primary extends Member {
       if (peer.left) this.#supervisor.left(place.id, incarnation)
     })
     return true
+  }
+
+  /** Who takes over what that member holds: whoever has its seat, or else one of its role that stays. */
+  #successorOf(peer: Peer): Peer | undefined {
+    const { place } = peer
+    if (place.peer !== peer) return place.peer?.ready ? place.peer : undefined
+    if (place.role === undefined) return undefined
+    const others = [...(this.#exchange.directory.role(place.role)?.places ?? [])].flatMap((other) => other.peer ?? [])
+    return this.#router.leastOf(others.filter((other) => other.ready && other !== peer))
   }
 
   /** Nobody serves a role any more. Like an `error` event, it ends the process unless somebody listens. */
@@ -294,13 +305,14 @@ export class Primary extends Member {
     this.close().finally(() => process.exit(process.exitCode ?? (this.#clean ? 0 : 1)))
   }
 
+  #reloadBySignal(): void {
+    this.reload().catch((error: HubError) => {
+      if (!this.#closing) process.emitWarning(`SIGHUP: ${error.message}`, 'Hubwire')
+    })
+  }
+
   #endNow(signal: StopSignal): void {
     this.#supervisor.killAll()
     process.exit(signal === 'SIGINT' ? 130 : 143)
   }
-}
-
-function workerId(id: string | number, where: string): string {
-  if (id === 'primary') throw invalid(`${where}: the primary is the hub itself; hub.close() ends it.`)
-  return normaliseId(id, where)
 }

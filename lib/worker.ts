@@ -6,11 +6,12 @@ import { HubError, invalid } from './errors.js'
 import { HandleChannel } from './http/handle-channel.js'
 import { Inlet } from './http/inlet.js'
 import { isRawHandle } from './http/raw-handle.js'
-import { Member } from './member.js'
+import { type HandoverOrder, Member } from './member.js'
 import { isPm2Cluster, PM2_CURE } from './process-manager.js'
 import { PROTOCOL } from './relay/control.js'
 import { type Schemas, Validator } from './schema.js'
 import { type HeldSignals, holdSignals } from './supervisor/signals.js'
+import { after } from './timers.js'
 import type { HttpServer, WorkerHub } from './types.js'
 import { VERSION } from './version.js'
 import { fromMessage, type Message } from './wire/batch.js'
@@ -146,10 +147,17 @@ class Worker extends Member {
   #inlet: Inlet | undefined
   #closing: Promise<void> | undefined
   #stopping = false
+  #handover: AbortController | undefined
 
   constructor(validator: Validator, whenStopped: (worker: Worker) => void | Promise<void>) {
     const handles = new HandleChannel(process, send)
-    super({ transport: new IpcTransport(send, handles.send), validator, onStop: () => this.#stop() })
+    super({
+      transport: new IpcTransport(send, handles.send),
+      validator,
+      onStop: () => this.#stop(),
+      onHandover: (order) => this.#handOver(order),
+      onOrphaned: () => this.#handover?.abort(),
+    })
     this.#handles = handles
     this.#whenStopped = whenStopped
     this.#signals = holdSignals()
@@ -201,12 +209,28 @@ class Worker extends Member {
     if (process.connected) process.channel?.unref()
   }
 
-  async #stop(): Promise<void> {
+  /** Another process takes over: it gets what can be handed over, and this one finishes its work. */
+  async #handOver({ to, within, gracePeriod }: HandoverOrder): Promise<void> {
+    if (this.#stopping || this.#handover) return
+    const end = performance.now() + (gracePeriod ?? Number.POSITIVE_INFINITY)
+    const handover = new AbortController()
+    this.#handover = handover
+    const timer = after(within ?? Number.POSITIVE_INFINITY, () => handover.abort())
+    this.http?.handOver(to.address)
+    await this.handoverSteps.run({ successor: to, signal: handover.signal }, (error) => {
+      console.error(`Hubwire: a part of the handover of ${JSON.stringify(this.id)} failed:`, error)
+    })
+    clearTimeout(timer)
+    await this.#stop(Math.max(0, end - performance.now()))
+  }
+
+  async #stop(within?: number): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
+    this.#handover?.abort()
     this.beginClosing()
     try {
-      await this.drain()
+      await this.drain(within)
       await this.#whenStopped(this)
       await this.drain()
     } catch (error) {

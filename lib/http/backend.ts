@@ -10,6 +10,8 @@ const WEDGED_AFTER = 1000
 export class Backend {
   readonly peer: Peer
   serving = true
+  /** Another one has taken over: only what belongs to its sessions goes there. */
+  succeeded = false
   socket = ''
   tls = false
   /** When it was last chosen, as a sequence number: of equals the one that waited longest is next. */
@@ -26,8 +28,14 @@ export class Backend {
     this.#lane = new HandleLane(peer.transport, hooks)
   }
 
+  /** Whether connections that belong there go there. */
+  get reachable(): boolean {
+    return this.serving && (this.peer.ready || this.succeeded) && !this.#lane.ended
+  }
+
+  /** Whether others go there, too. */
   get available(): boolean {
-    return this.serving && this.peer.ready && !this.#lane.ended
+    return this.reachable && !this.succeeded
   }
 
   get wedged(): boolean {

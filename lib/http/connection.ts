@@ -34,17 +34,19 @@ export interface Connection extends Parcel {
 const MAX_TEXT = 4096
 
 const BODY = JSON.stringify({ t: 'connection' } satisfies HttpToMember)
+const KEPT = JSON.stringify({ t: 'connection', kept: true } satisfies HttpToMember)
 
 export function connectionFrom(
   entrance: Entrance,
   handle: RawHandle,
   bytes: Buffer | undefined,
   affinity: Affinity,
-  pinned = false,
+  { pinned = false, kept = false }: { pinned?: boolean; kept?: boolean | undefined } = {},
 ): Connection {
   if (bytes && bytes.length <= MAX_TEXT) {
     const body = JSON.stringify({ t: 'connection', read: bytes.toString('latin1') } satisfies HttpToMember)
     return { body, handle, affinity, pinned, entrance, since: performance.now() }
   }
-  return { body: BODY, handle, bytes, affinity, pinned, entrance, since: performance.now() }
+  const body = kept ? KEPT : BODY
+  return { body, handle, bytes, affinity, pinned, entrance, since: performance.now() }
 }

@@ -8,6 +8,7 @@ import type { HttpServerAt, HttpServers, HttpToHub } from '../relay/control.js'
 import { detach, hasUnfinishedAnswer } from './raw-handle.js'
 import { addressOf } from './session-id.js'
 import { sessionOf } from './session-path.js'
+import { Succession } from './succession.js'
 
 /**
  * On requests that another member has forwarded: a secret that only members know, then the client's address, port and
@@ -38,6 +39,7 @@ const SESSION_UNKNOWN = '{"code":1,"message":"Session ID unknown"}'
 export class Forwarding {
   readonly #member: Member
   readonly #servers = new Map<number, HttpServerAt>()
+  #succession = new Succession()
   #paths: readonly string[] = []
   #secret = ''
   #warned = false
@@ -48,8 +50,9 @@ export class Forwarding {
     this.#member = member
   }
 
-  update({ paths, servers, secret }: HttpServers): void {
+  update({ paths, servers, successors, secret }: HttpServers): void {
     this.#paths = paths
+    this.#succession = new Succession(successors)
     this.#secret = secret
     this.#servers.clear()
     for (const server of servers) this.#servers.set(server.address, server)
@@ -106,7 +109,8 @@ export class Forwarding {
   /** Who else owns the session; undefined when this member does, or nobody, or it has been forwarded already. */
   #elsewhere(req: IncomingMessage, address: number): HttpServerAt | undefined {
     if (this.#cameForwarded(req) || address === this.#member.address) return undefined
-    return this.#servers.get(address)
+    const owner = this.#succession.resolve(address, (one) => this.#servers.has(one))
+    return owner === this.#member.address ? undefined : this.#servers.get(owner)
   }
 
   /** What the header says of the client becomes what its socket says. */

@@ -1,5 +1,4 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { show } from '../checks.js'
@@ -9,13 +8,12 @@ import type { Member } from '../member.js'
 import type { HttpToMember } from '../relay/control.js'
 import type { HttpServer } from '../types.js'
 import type { Handle } from '../wire/transport.js'
+import { Connections } from './connections.js'
 import { Forwarding } from './forwarding.js'
 import { createPrivateSocket, removePrivateSocket } from './private-socket.js'
-import { inject, isRawHandle, type RawHandle } from './raw-handle.js'
+import { isRawHandle } from './raw-handle.js'
 import type { HttpRoom } from './room.js'
 
-/** How long closed connections may go unreported, in milliseconds: many closings are one message. */
-const REPORT = 20
 /** How often connections are looked at while the server drains, in milliseconds. */
 const DRAIN_CHECK = 20
 
@@ -27,13 +25,9 @@ export class Inlet implements HttpRoom {
   readonly #member: Member
   readonly #forwarding: Forwarding
   #server: Server | undefined
-  /** The connection that is being injected; undefined outside of that. */
-  #injecting: { socket: Socket | undefined } | undefined
-  #taken = 0
-  #open = 0
-  /** Open sockets that HTTP has let go of. */
-  #upgraded = 0
-  #report: NodeJS.Timeout | undefined
+  #connections: Connections | undefined
+  /** Where connections go, when they can. */
+  #successor: number | undefined
   #draining: Promise<void> | undefined
 
   constructor(member: Member) {
@@ -67,12 +61,14 @@ export class Inlet implements HttpRoom {
     const end = () => {
       process.off('exit', remove)
       remove()
-      server.off('connection', this.#track)
+      connections.end()
       undivert()
       this.#server = undefined
+      this.#connections = undefined
     }
-    const undivert = this.#divert(server)
-    server.prependListener('connection', this.#track)
+    const connections = new Connections(this.#member, server)
+    this.#connections = connections
+    const undivert = this.#divert(server, connections)
     server.once('listening', () => {
       server.off('error', onError)
       this.#member.tell({ t: 'serve', socket: socketPath, tls })
@@ -100,12 +96,20 @@ export class Inlet implements HttpRoom {
       this.#forwarding.update(message)
       return
     }
-    this.#taken++
-    this.#reportSoon()
+    if (!isRawHandle(handle)) {
+      handle?.close()
+      return
+    }
     // Received bytes are a view on a buffer that they would keep alive as long as somebody holds a part of them.
     const read = message.read === undefined ? bytes && Buffer.from(bytes) : Buffer.from(message.read, 'latin1')
-    if (isRawHandle(handle)) this.#accept(handle, read)
-    else handle?.close()
+    if (this.#server?.listening) this.#connections?.take(handle, read, message.kept === true)
+    // It closed while this was under way.
+    else this.#member.handles.add({ body: JSON.stringify({ t: 'route' }), bytes: read, handle })
+  }
+
+  handOver(to: number): void {
+    this.#successor = to
+    this.#connections?.handOver(to)
   }
 
   drain(within: number): Promise<void> {
@@ -113,43 +117,10 @@ export class Inlet implements HttpRoom {
     return this.#draining
   }
 
-  #accept(handle: RawHandle, bytes: Buffer | undefined): void {
-    const server = this.#server
-    if (!server?.listening) {
-      // It closed while this was under way.
-      this.#member.handles.add({ body: JSON.stringify({ t: 'route' }), bytes, handle })
-      return
-    }
-    const injecting: { socket: Socket | undefined } = { socket: undefined }
-    this.#injecting = injecting
-    try {
-      inject(server, handle)
-    } finally {
-      this.#injecting = undefined
-    }
-    if (bytes && injecting.socket && !injecting.socket.destroyed) injecting.socket.unshift(bytes)
-  }
-
-  /** The first listener of all: nobody has touched the socket yet. */
-  readonly #track = (socket: Socket) => {
-    // Others come over the private socket, and are requests of connections that are counted elsewhere.
-    if (!this.#injecting || this.#injecting.socket) return
-    this.#injecting.socket = socket
-    this.#open++
-    socket.once('close', () => {
-      this.#open--
-      this.#reportSoon()
-    })
-  }
-
   /** Has requests pass by here before anybody else's listener, whenever those were added. */
-  #divert(server: Server): () => void {
+  #divert(server: Server, connections: Connections): () => void {
     const emit = server.emit
     const forwarding = this.#forwarding
-    const upgraded = (socket: Duplex) => {
-      this.#upgraded++
-      socket.once('close', () => this.#upgraded--)
-    }
     server.emit = function (this: Server, event: string, ...args: unknown[]): boolean {
       const local = () => Reflect.apply(emit, this, [event, ...args]) as boolean
       // What Node's HTTP server emits: its types do not tell event from event here.
@@ -157,14 +128,15 @@ export class Inlet implements HttpRoom {
         case 'request':
         case 'checkContinue':
         case 'checkExpectation':
+          connections.requested(args[1] as ServerResponse)
           if (forwarding.request(args[0] as IncomingMessage, args[1] as ServerResponse, event, local)) return true
           break
         case 'upgrade':
           if (forwarding.upgrade(args[0] as IncomingMessage, args[1] as Duplex, args[2] as Buffer)) return true
-          upgraded(args[1] as Duplex)
+          connections.upgrade(args[1] as Duplex)
           break
         case 'connect':
-          upgraded(args[1] as Duplex)
+          connections.upgrade(args[1] as Duplex)
           break
       }
       return local()
@@ -174,28 +146,27 @@ export class Inlet implements HttpRoom {
     }
   }
 
-  #reportSoon(): void {
-    this.#report ??= setTimeout(() => {
-      this.#report = undefined
-      this.#member.tell({ t: 'connections', taken: this.#taken, open: this.#open })
-    }, REPORT).unref()
-  }
-
   /**
    * Takes no more connections, and lets the requests in progress end. Sockets that HTTP has let go of, and open polls of
    * sessions, are not waited for: they end when the process does.
    */
   async #drain(within: number): Promise<void> {
     const server = this.#server
-    if (!server?.listening) return
-    server.close()
+    const connections = this.#connections
+    if (!server?.listening || !connections) return
+    const handsOver = this.#successor !== undefined
+    // Closing the server would close connections that can still be handed over.
+    if (handsOver) this.#member.tell({ t: 'unserve' })
+    else server.close()
     // The other half is for what follows: the process is killed when all of it is over.
     const end = performance.now() + within / 2
     while (performance.now() < end) {
-      server.closeIdleConnections()
-      const connections = await new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)))
-      if (connections <= this.#upgraded + this.#forwarding.polls) return
+      if (!handsOver) server.closeIdleConnections()
+      const open = await new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)))
+      if (open <= connections.upgraded + this.#forwarding.polls) break
       await sleep(DRAIN_CHECK)
     }
+    connections.stay()
+    if (handsOver) server.close()
   }
 }

@@ -123,6 +123,47 @@ export function detach(socket: Socket): RawHandle | undefined {
   return handle
 }
 
+/**
+ * Takes connections back from the HTTP server on which no request is in progress, not even in part, and no answer is on
+ * its way out. Which these are the server alone knows, and tells by closing them, which is kept from happening.
+ * @param all The open connections of the server.
+ * @param movable Those that may be taken. `untouched`: nothing has ever come on it, unless from its handle.
+ */
+export function detachIdle(
+  server: HttpServer,
+  all: ReadonlySet<Socket>,
+  movable: ReadonlyMap<Socket, { readonly untouched: boolean }>,
+): RawHandle[] {
+  const idle = new Set<Socket>()
+  for (const socket of all) {
+    socket.destroy = () => {
+      idle.add(socket)
+      return socket
+    }
+  }
+  try {
+    server.closeIdleConnections()
+  } finally {
+    for (const socket of all) Reflect.deleteProperty(socket, 'destroy')
+  }
+  const handles: RawHandle[] = []
+  for (const [socket, { untouched }] of movable) {
+    // Before the first request of a connection, its server waits for that, and does not call it idle.
+    if (!idle.has(socket) && !(untouched && socket.bytesRead === 0)) continue
+    if (socket.destroyed || socket.writableLength > 0 || hasUnfinishedAnswer(socket)) continue
+    const handle = detachFromHttp(socket)
+    if (handle) handles.push(handle)
+  }
+  return handles
+}
+
+/** Takes the handle out of a socket that an HTTP server reads, and has not found a part of a request on. */
+function detachFromHttp(socket: Socket): RawHandle | undefined {
+  // Its parser reads the handle itself, past the socket. It lets go when somebody else listens.
+  socket.on('data', () => {})
+  return detach(socket)
+}
+
 /** Whether an answer to an earlier request on this connection is still to be written. */
 export function hasUnfinishedAnswer(socket: Socket): boolean {
   return Boolean((socket as Private)._httpMessage)

@@ -5,6 +5,11 @@ import type { Handle } from '../wire/transport.js'
 export interface HttpRoom {
   /** The handle, if there is one, is the room's from now on. */
   receive(message: HttpToMember, handle: Handle | undefined, bytes: Uint8Array | undefined): void
+  /**
+   * From now on connections that no request is in progress on go to the member with that address, others as soon as their
+   * last response has been sent.
+   */
+  handOver(to: number): void
   /** Resolves when no request is in progress any more, or half of `within` milliseconds is over. */
   drain(within: number): Promise<void>
 }

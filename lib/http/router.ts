@@ -11,6 +11,7 @@ import { removePrivateSocket } from './private-socket.js'
 import { isRawHandle } from './raw-handle.js'
 import { refuse } from './refusal.js'
 import { hash } from './sticky.js'
+import { Succession } from './succession.js'
 
 /** How often waiting connections are looked at, in milliseconds. */
 const SWEEP = 100
@@ -30,6 +31,7 @@ export class Router {
   readonly #backends = new Map<Peer, Backend>()
   readonly #entrances = new Set<Entrance>()
   readonly #paths = new Set<string>()
+  readonly #succession = new Succession()
   /** By which members know what another one has forwarded. */
   readonly #secret = randomBytes(18).toString('base64url')
   #waiting: Connection[] = []
@@ -151,7 +153,8 @@ export class Router {
     }
     this.#rerouted++
     const read = bytes && Buffer.from(bytes)
-    this.admit(connectionFrom(entrance, handle, read, { address: message.to }, message.to !== undefined))
+    const pinned = message.to !== undefined
+    this.admit(connectionFrom(entrance, handle, read, { address: message.to }, { pinned, kept: message.kept }))
   }
 
   opened(peer: Peer): void {
@@ -163,10 +166,28 @@ export class Router {
     if (backend) this.#reroute(backend.takeBack(() => true))
   }
 
+  /** Another member takes over what that one has; until it has it all, sessions of the old one are found there. */
+  succeeded(peer: Peer, successor: Peer): void {
+    const backend = this.#backends.get(peer)
+    if (!backend) return
+    backend.succeeded = true
+    this.#succession.add(peer.address, successor.address)
+    this.#announce()
+    this.#reroute(backend.takeBack(() => true))
+  }
+
+  /** Of these members the one with fewest connections, before those that serve none. */
+  leastOf(peers: readonly Peer[]): Peer | undefined {
+    const backends = peers.flatMap((peer) => this.#backends.get(peer) ?? [])
+    const serving = backends.filter(({ available }) => available)
+    return least(serving, ({ connections }) => connections)?.peer ?? peers[0]
+  }
+
   gone(peer: Peer): void {
     const backend = this.#backends.get(peer)
     if (!backend) return
     this.#backends.delete(peer)
+    this.#succession.forget(peer.address)
     // A process that was killed could not do it itself.
     removePrivateSocket(backend.socket)
     this.#announce()
@@ -190,7 +211,8 @@ export class Router {
 
   #announce(): void {
     const servers = [...this.#backends.values()].filter((backend) => backend.serving).map((backend) => backend.at())
-    const message: HttpToMember = { t: 'servers', paths: [...this.#paths], servers, secret: this.#secret }
+    const successors = this.#succession.pairs
+    const message: HttpToMember = { t: 'servers', paths: [...this.#paths], servers, successors, secret: this.#secret }
     for (const { peer } of this.#backends.values()) this.#tell(peer, message)
   }
 
@@ -213,17 +235,25 @@ export class Router {
 
   #choose({ affinity, entrance, pinned }: Connection): Backend | undefined {
     const candidates: Backend[] = []
+    const owner = affinity.address === undefined ? undefined : this.#ownerOf(affinity.address)
     for (const backend of this.#backends.values()) {
-      if (!backend.available || !backend.isIn(entrance.role)) continue
+      if (!backend.reachable || !backend.isIn(entrance.role)) continue
       const wedged = backend.wedged
-      if (backend.peer.address === affinity.address && (pinned || !wedged)) return backend
-      if (!wedged) candidates.push(backend)
+      if (backend.peer.address === owner && (pinned || !wedged)) return backend
+      if (!wedged && backend.available) candidates.push(backend)
     }
     if (candidates.length < 2) return candidates[0]
     const { key } = affinity
     if (key === undefined) return least(candidates, ({ connections }) => connections)
     // Each key prefers the seats in an order of its own: who comes or goes moves only the keys that are theirs.
     return least(candidates, ({ peer }) => hash(`${key}\0${peer.place.id}`))
+  }
+
+  #ownerOf(address: number): number {
+    return this.#succession.resolve(address, (one) => {
+      for (const { peer, reachable } of this.#backends.values()) if (peer.address === one) return reachable
+      return false
+    })
   }
 
   #pump(): void {

@@ -66,7 +66,7 @@ const SHAPES: { readonly [T in ToHub['t']]: Fields } = {
   serve: { socket: isText, tls: isFlag },
   unserve: {},
   connections: { taken: isCount, open: isCount },
-  route: { to: optional(isAddress) },
+  route: { to: optional(isAddress), kept: optional(isFlag) },
 }
 
 /** By name, and none that is inherited. */

@@ -1,5 +1,13 @@
 import type { LifecycleEvents, Member } from '../types.js'
 
+/** The incarnation that takes over: the next one of the same seat, or, where a role shrinks, another seat's. */
+export interface Successor {
+  readonly id: string
+  readonly incarnation: number
+  /** Of that incarnation: what is sent there goes to it alone. */
+  readonly address: number
+}
+
 /** The wire's version. Both ends must speak the same. */
 export const PROTOCOL = 1
 
@@ -80,8 +88,11 @@ export type HttpToHub =
   | { t: 'unserve' }
   /** How many connections it has taken since it began to serve, and how many of them are open. */
   | { t: 'connections'; taken: number; open: number }
-  /** With a handle: a connection for that incarnation, or for anybody. Its bytes have been read, and not answered. */
-  | { t: 'route'; to: number | undefined }
+  /**
+   * With a handle: a connection for that incarnation, or for anybody. Its bytes have been read, and not answered. `kept`:
+   * no request is in progress on it, but there has been one.
+   */
+  | { t: 'route'; to: number | undefined; kept?: boolean }
 
 export interface AddressedMember extends Member {
   readonly address: number
@@ -123,6 +134,13 @@ export type ToMember =
   | { t: 'offence'; message: string }
   /** Finish your work and end. */
   | { t: 'stop' }
+  /**
+   * The same, within `gracePeriod` milliseconds; but first hand over to that incarnation what can be, within so many.
+   * `Infinity` arrives as null.
+   */
+  | { t: 'handover'; to: Successor; within: number | null; gracePeriod: number | null }
+  /** That incarnation takes nothing any more. */
+  | { t: 'orphaned' }
   | { t: 'left' }
   | HttpToMember
 
@@ -135,14 +153,19 @@ export interface RestoredSession {
 
 /** What the hub tells `lib/http` in a member. */
 export type HttpToMember =
-  /** With a handle: a connection. What has been read of it stands in `read`, as Latin-1, or is attached. */
-  { t: 'connection'; read?: string } | HttpServers
+  /**
+   * With a handle: a connection. What has been read of it stands in `read`, as Latin-1, or is attached. `kept`: another
+   * member has kept it open between two requests.
+   */
+  { t: 'connection'; read?: string; kept?: boolean } | HttpServers
 
 /** Below which paths requests have a session, who serves, where, and what tells members from others there. */
 export interface HttpServers {
   t: 'servers'
   paths: readonly string[]
   servers: readonly HttpServerAt[]
+  /** Whose sessions others have taken over. */
+  successors: readonly (readonly [from: number, to: number])[]
   secret: string
 }
 

@@ -38,6 +38,11 @@ export class Directory {
     return this.#byId.values()
   }
 
+  /** All processes that live. */
+  get peers(): Peer[] {
+    return [...this.#byId.values()].flatMap(({ peers }) => [...peers])
+  }
+
   get roles(): Iterable<Role> {
     return this.#roles.values()
   }
@@ -70,20 +75,32 @@ export class Directory {
     this.version++
   }
 
-  /** A new incarnation takes the seat. */
+  /** A new incarnation. It takes the seat when that is empty; else it waits for `succeed`. */
   enter(place: Place, incarnation: number, transport: Transport): Peer {
     const peer = new Peer(place, incarnation, this.#nextAddress(), transport, this.#options)
     this.#entries[peer.address] = peer
-    place.peer = peer
-    place.incarnation = incarnation
-    this.version++
+    place.peers.add(peer)
+    if (!place.peer) this.succeed(peer)
     return peer
+  }
+
+  /** The seat is this incarnation's from now on: what is for it goes there. */
+  succeed(peer: Peer): void {
+    const { place } = peer
+    if (place.peer?.ready) {
+      place.known = place.peer.registrations
+      place.peer.ready = false
+    }
+    place.peer = peer
+    place.incarnation = peer.incarnation
+    this.version++
   }
 
   /** An incarnation is gone. Its address stays until `forget`, for answers that are still to be told from strangers. */
   leave(peer: Peer): void {
     if (peer.ready) peer.place.known = peer.registrations
     peer.leave()
+    peer.place.peers.delete(peer)
     if (peer.place.peer === peer) peer.place.peer = undefined
     for (const place of this.#byId.values()) place.pressure.forget(peer)
     this.version++

@@ -40,6 +40,8 @@ export class Peer implements Outlet {
   opened = false
   ready = false
   gone = false
+  /** Who takes over what it holds, while it hands that over. */
+  successor: Peer | undefined
   /** Has left by itself; its process goes on without the hub. */
   left = false
   slow = false

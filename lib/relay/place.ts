@@ -24,8 +24,10 @@ export class Place implements Outlet {
   state: MemberState = 'starting'
   incarnation = 0
   pid: number | undefined
-  /** Who sits here now, ready or not. */
+  /** Who sits here now, ready or not: what is for the seat goes there. */
   peer: Peer | undefined
+  /** All of its processes that live: that one, one that is to follow it, and those that it followed. */
+  readonly peers = new Set<Peer>()
   /** What the last ready incarnation listened to; undefined when there was none yet. */
   known: Registrations | undefined
   lastExit: Exit | undefined
@@ -76,6 +78,11 @@ export class Place implements Outlet {
       if (this.hold.bytes > this.#highWaterMark) this.pressure.press(sender)
       else this.pressure.relieve()
     }
+  }
+
+  peerOf(incarnation: number): Peer | undefined {
+    for (const peer of this.peers) if (peer.incarnation === incarnation) return peer
+    return undefined
   }
 
   snapshot(): Member {

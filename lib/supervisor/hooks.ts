@@ -2,7 +2,7 @@ import type { Exit, LifecycleEvents, MemberState } from '../types.js'
 import type { ResolvedSeat } from './options.js'
 import type { WorkerExit, WorkerProcess } from './process.js'
 
-/** A seat as it is at this moment. A snapshot: it does not change under the reader. */
+/** A seat as it is at this moment, or one process of it. A snapshot: it does not change under the reader. */
 export interface SeatView {
   readonly id: string
   readonly role: string | undefined
@@ -17,7 +17,7 @@ export interface SeatView {
 }
 
 /** The lifecycle events that supervision knows of. */
-export type SupervisionEvent = 'restart' | 'give-up' | 'hung'
+export type SupervisionEvent = 'restart' | 'give-up' | 'hung' | 'reload'
 
 /** What such an event tells beside the member. */
 export type LifecycleInfo<E extends SupervisionEvent> = Parameters<LifecycleEvents[E]>[1]
@@ -27,7 +27,10 @@ export type LifecycleInfo<E extends SupervisionEvent> = Parameters<LifecycleEven
  * supervisor back.
  */
 export interface SupervisorHooks {
-  /** In the turn of the fork, before any message. */
+  /**
+   * In the turn of the fork, before any message. Where the seat has a process already, this one takes over when it is
+   * marked ready.
+   */
   spawned(seat: SeatView, process: WorkerProcess): void
   /** The seat has another state. */
   changed(seat: SeatView): void
@@ -35,8 +38,8 @@ export interface SupervisorHooks {
   exited(seat: SeatView, process: WorkerProcess, exit: WorkerExit): void
   /** The seat is no more: it could not be started. */
   removed(seat: SeatView): void
-  /** Ask the process to finish its work and leave. */
-  requestStop(seat: SeatView): void
+  /** Ask that incarnation to finish its work and leave. `handsOver`: another one is there for what can be handed over. */
+  requestStop(seat: SeatView, handsOver: boolean): void
   /** It has not ended within its `gracePeriod`, and is killed. */
   overdue(seat: SeatView): void
   /** Provoke a message from the process, whose arrival the supervisor is told with `sawLife`. */

@@ -12,6 +12,7 @@ export interface Supervision {
   readonly hungAfter: number | undefined
   readonly readyTimeout: number
   readonly gracePeriod: number
+  readonly handoverTimeout: number
   readonly stderr: 'tail' | 'inherit'
 }
 
@@ -35,6 +36,7 @@ export const SUPERVISION_OPTIONS: readonly (keyof SupervisionOptions)[] = [
   'hungAfter',
   'readyTimeout',
   'gracePeriod',
+  'handoverTimeout',
   'stderr',
 ]
 
@@ -56,6 +58,7 @@ const DEFAULTS: Supervision = {
   hungAfter: undefined,
   readyTimeout: 30_000,
   gracePeriod: 10_000,
+  handoverTimeout: 5_000,
   stderr: 'tail',
 }
 
@@ -174,7 +177,7 @@ function resolveEnv(env: unknown, where: string): ReadonlyMap<string, string | u
 }
 
 function resolveSupervision(options: Record<string, unknown>, base: Supervision, prefix: string): Supervision {
-  const { restart, intensity, backoff, hungAfter, readyTimeout, gracePeriod, stderr } = options
+  const { restart, intensity, backoff, hungAfter, readyTimeout, gracePeriod, handoverTimeout, stderr } = options
   return {
     restart:
       restart === undefined
@@ -185,6 +188,10 @@ function resolveSupervision(options: Record<string, unknown>, base: Supervision,
     hungAfter: hungAfter === undefined ? base.hungAfter : checkDuration(hungAfter, `${prefix}hungAfter`),
     readyTimeout: readyTimeout === undefined ? base.readyTimeout : checkDuration(readyTimeout, `${prefix}readyTimeout`),
     gracePeriod: gracePeriod === undefined ? base.gracePeriod : checkNumber(gracePeriod, 0, `${prefix}gracePeriod`),
+    handoverTimeout:
+      handoverTimeout === undefined
+        ? base.handoverTimeout
+        : checkNumber(handoverTimeout, 0, `${prefix}handoverTimeout`),
     stderr: stderr === undefined ? base.stderr : checkWord(stderr, ['tail', 'inherit'] as const, `${prefix}stderr`),
   }
 }

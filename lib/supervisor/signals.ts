@@ -1,4 +1,9 @@
+import { isatty } from 'node:tty'
+
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
+
+/** What may be sent to the whole process group and concerns the hub alone. */
+const HELD_SIGNALS = [...STOP_SIGNALS, 'SIGHUP'] as const
 
 /** The signals that end a hub. */
 export type StopSignal = (typeof STOP_SIGNALS)[number]
@@ -9,6 +14,8 @@ export interface SignalHandlers {
   onFirst(signal: StopSignal): void
   /** Whoever asks again has lost patience. Called for every further signal. */
   onSecond(signal: StopSignal): void
+  /** Reload. Not called where a terminal is attached: there it says that the terminal is gone. */
+  onHangup?(): void
 }
 
 /**
@@ -18,9 +25,11 @@ export interface SignalHandlers {
 const ECHO = 50
 
 /** Listens for Ctrl-C and the service manager in the primary. Returns a function that leaves no listener behind. */
-export function installSignals(handlers: SignalHandlers): () => void {
+export function installSignals(handlers: SignalHandlers, terminal = hasTerminal()): () => void {
   let first: { signal: StopSignal; time: number } | undefined
-  return listen((signal) => {
+  const onHangup = () => handlers.onHangup?.()
+  if (!terminal && handlers.onHangup) process.on('SIGHUP', onHangup)
+  const stop = listen(STOP_SIGNALS, (signal) => {
     const time = performance.now()
     if (first === undefined) {
       first = { signal, time }
@@ -29,6 +38,15 @@ export function installSignals(handlers: SignalHandlers): () => void {
       handlers.onSecond(signal)
     }
   })
+  return () => {
+    stop()
+    process.removeListener('SIGHUP', onHangup)
+  }
+}
+
+/** Whether one of the standard streams is a terminal. */
+function hasTerminal(): boolean {
+  return [0, 1, 2].some((fd) => isatty(fd))
 }
 
 /** Signals that a joined worker leaves to the hub. */
@@ -39,13 +57,13 @@ export interface HeldSignals {
 }
 
 /**
- * Makes a joined worker leave both signals to the hub: they are sent to the whole process group, and a worker that died
+ * Makes a joined worker leave these signals to the hub: they may be sent to the whole process group, and a worker that died
  * of them at once could not finish its work.
  */
 export function holdSignals(): HeldSignals {
   let keeps = false
-  let kept: StopSignal | undefined
-  const stop = listen((signal) => {
+  let kept: (typeof HELD_SIGNALS)[number] | undefined
+  const stop = listen(HELD_SIGNALS, (signal) => {
     if (keeps) kept = signal
   })
   return {
@@ -60,11 +78,11 @@ export function holdSignals(): HeldSignals {
   }
 }
 
-function listen(listener: (signal: StopSignal) => void): () => void {
+function listen<S extends NodeJS.Signals>(signals: readonly S[], listener: (signal: S) => void): () => void {
   // A function of its own for each call, so that two hubs, or a hub and its user, never remove each other's.
-  const own = (signal: NodeJS.Signals) => listener(signal as StopSignal)
-  for (const signal of STOP_SIGNALS) process.on(signal, own)
+  const own = (signal: NodeJS.Signals) => listener(signal as S)
+  for (const signal of signals) process.on(signal, own)
   return () => {
-    for (const signal of STOP_SIGNALS) process.removeListener(signal, own)
+    for (const signal of signals) process.removeListener(signal, own)
   }
 }

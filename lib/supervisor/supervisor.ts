@@ -1,6 +1,7 @@
 import { HubError, invalid } from '../errors.js'
 import type { SeatView, SupervisorHooks } from './hooks.js'
 import type { ResolvedSeat } from './options.js'
+import { rollOut } from './rollout.js'
 import { Seat } from './seat.js'
 
 export type { LifecycleInfo, SeatView, SupervisionEvent, SupervisorHooks } from './hooks.js'
@@ -11,6 +12,10 @@ export class Supervisor {
   readonly #seats = new Map<string, Seat>()
   /** The last incarnation of seats that were removed: an id that comes back must not repeat one. */
   readonly #past = new Map<string, number>()
+  /** Resolves when the last of the changes that were asked for is over. */
+  #lastChange: Promise<unknown> = Promise.resolve()
+  /** Reloads that have not begun, by the seats that they are for. */
+  readonly #nextReloads = new Map<string, Promise<void>>()
   #closing: Promise<boolean> | undefined
   #closed = false
 
@@ -59,6 +64,54 @@ export class Supervisor {
       await this.#abandon(added)
       throw error
     }
+  }
+
+  /**
+   * Exchanges the processes of these seats for new ones, from the files as they are when it begins. One reload, or other
+   * change, follows the other; one that has not begun serves all who ask for the same. Seats that are stopped meanwhile
+   * are left alone.
+   * @throws {HubError} `ERR_HUB_MEMBER_EXITED`, `ERR_HUB_TIMEOUT`, `ERR_HUB_CLOSED`
+   */
+  reload(ids: readonly string[], concurrency: number): Promise<void> {
+    const key = JSON.stringify([concurrency, ...ids])
+    const next = this.#nextReloads.get(key)
+    if (next) return next
+    const reload = this.change(() => {
+      this.#nextReloads.delete(key)
+      this.#refuseClosed('hub.reload()')
+      const seats = ids.flatMap((id) => this.#seats.get(id) ?? [])
+      return rollOut(seats, concurrency, (seat, progress) => {
+        if (this.#seats.get(seat.spec.id) === seat) this.#hooks.lifecycle('reload', seat.view, progress)
+      })
+    })
+    this.#nextReloads.set(key, reload)
+    return reload
+  }
+
+  /** Runs what changes many seats when all such changes that were asked for before are over. */
+  change<T>(run: () => Promise<T>): Promise<T> {
+    const change = this.#lastChange.then(run)
+    this.#lastChange = change.catch(() => {})
+    return change
+  }
+
+  /** Stops seats for ever, having others take over their work, and removes them. Resolves when they are gone. */
+  async remove(ids: readonly string[]): Promise<void> {
+    const seats = ids.map((id) => this.#get(id, 'scale'))
+    const stopped = seats.map(async (seat) => {
+      const name = JSON.stringify(seat.spec.id)
+      const reason = new HubError('ERR_HUB_MEMBER_EXITED', `Worker ${name} was removed by hub.scale().`)
+      await seat.stop(reason, undefined, true)
+      // It was started again meanwhile: that comes too late.
+      await seat.kill(reason, false)
+    })
+    await Promise.all(stopped)
+    if (!this.#closed) for (const seat of seats) this.#forget(seat)
+  }
+
+  /** Whether a process of that number would take the seat by becoming ready. */
+  mayBecomeReady(id: string, incarnation: number): boolean {
+    return this.#seats.get(id)?.mayBecomeReady(incarnation) === true
   }
 
   /** That process has declared itself ready. */
@@ -125,11 +178,13 @@ export class Supervisor {
       'A worker that was to be started together with it could not be started. Mend that one, and start both again.',
     )
     await Promise.all(seats.map((seat) => seat.kill(reason, false)))
-    for (const seat of seats) {
-      this.#seats.delete(seat.spec.id)
-      this.#past.set(seat.spec.id, seat.incarnation)
-      this.#hooks.removed(seat.view)
-    }
+    for (const seat of seats) this.#forget(seat)
+  }
+
+  #forget(seat: Seat): void {
+    this.#seats.delete(seat.spec.id)
+    this.#past.set(seat.spec.id, seat.lastIncarnation)
+    this.#hooks.removed(seat.view)
   }
 
   #get(id: string, verb: string): Seat {

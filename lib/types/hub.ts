@@ -4,7 +4,7 @@ import type { Lifecycle, Member, Sender } from './members.js'
 import type { HubStats } from './stats.js'
 import type { Addresses, AppliesOperators, Delegates, Emits, Target } from './targets.js'
 import type { HandleOptions, TaskHandler } from './tasks.js'
-import type { WorkerSpec } from './workers.js'
+import type { ReloadOptions, WorkerSpec } from './workers.js'
 
 type AllEvents<C extends Contract> = EventsOf<C> & Omit<LocalEvents, keyof EventsOf<C>>
 
@@ -122,6 +122,26 @@ export interface PrimaryHub<C extends Contract = UntypedContract> extends Hub<C>
    * Stops a worker and starts it again, also one that was stopped or has given up; resolves when the new one is ready.
    */
   restart(id: string | number): Promise<void>
+  /**
+   * Exchanges workers for new processes, one after the other, from the files as they are now: a new process is started,
+   * becomes ready and takes over; the old one hands over its connections, finishes its tasks, and ends, within
+   * `gracePeriod`. Messages, tasks and connections never wait for that. Workers that were stopped stay so; those that
+   * have none, or have given up, are started. Resolves, with the workers that it was for, when the last old process is
+   * gone; `lifecycle` tells of each. Rejects when a new process does not become ready: the old one stays, and further
+   * ones are not touched. `ERR_HUB_MEMBER_EXITED`, `ERR_HUB_TIMEOUT`, `ERR_HUB_NO_MEMBER`, `ERR_HUB_CLOSED`,
+   * `ERR_INVALID_ARG_VALUE`.
+   *
+   * Reloads follow one another. One that has not begun serves all who ask for the same workers.
+   */
+  reload(options?: ReloadOptions): Promise<readonly Member[]>
+  /**
+   * Starts or removes workers of a role until it has so many. New ones are like those that the role was last given in
+   * `startHub()` or `fork()`, numbered on; those with the highest numbers go: they hand over their connections to others
+   * of the role, finish their tasks, and their ids are unknown from then on. Workers with ids of their own count, and
+   * stay. Resolves with all workers of the role when the new ones are ready, or the old ones gone. Rejects with
+   * `ERR_HUB_NO_MEMBER` for a role that was never named, and as `fork()` does.
+   */
+  scale(role: string, count: number): Promise<readonly Member[]>
   /**
    * Opens a port, and gives its connections to the workers that called `hub.serve()`, each to the one where its session
    * is. The primary reads no more of a connection than it takes to know that, then is out of its way. Resolves when the

@@ -57,8 +57,31 @@ export interface LifecycleEvents {
    * that this begins.
    */
   slow: (member: Member, info: { queue: SlowQueue; queuedBytes: number }) => void
-  /** Progress of a rolling reload. */
-  reload: (member: Member, info: { phase: string }) => void
+  /** How far `hub.reload()` is with a member. Neither `join` nor `leave` is told of processes that it exchanges. */
+  reload: (member: Member, info: ReloadProgress) => void
+}
+
+/**
+ * `starting`: the new process has been forked. `draining`: it is ready and has taken over, and the old one hands over and
+ * finishes its work. `done`: the old one is gone. `failed`: the new one did not become ready, and the old one stays.
+ */
+export type ReloadPhase = 'starting' | 'draining' | 'done' | 'failed'
+
+/** How far a reload is with one member. */
+export interface ReloadProgress {
+  readonly phase: ReloadPhase
+  /** The incarnation that goes. */
+  readonly from: number
+  /** The one that comes. */
+  readonly to: number
+  /** How many members this reload is done with … */
+  readonly done: number
+  /** … and how many there are. */
+  readonly total: number
+  /** How the old process ended; only in phase `done`, and where there was one. */
+  readonly exit?: Exit
+  /** Why it failed; only in phase `failed`. */
+  readonly reason?: string
 }
 
 /** A typed emitter, which `events.once` and `events.on` take as well. */

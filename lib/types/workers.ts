@@ -22,6 +22,11 @@ export interface SupervisionOptions {
    * How long a worker has to finish its work when it is stopped, in milliseconds, before it is killed. @default 10000
    */
   gracePeriod?: number
+  /**
+   * How long a worker that is reloaded may take to hand over its sessions, in milliseconds, within `gracePeriod`.
+   * @default 5000
+   */
+  handoverTimeout?: number
   /** `tail`: stderr passes through, its last 4 KiB kept for error messages. `inherit`: untouched. @default 'tail' */
   stderr?: 'tail' | 'inherit'
 }
@@ -59,3 +64,13 @@ export interface RoleSpec extends WorkerSource {
 
 /** A worker, or several of a role. */
 export type WorkerSpec = SeatSpec | RoleSpec
+
+/** Which workers `hub.reload()` is for: those of these roles, and those with these ids. @default all */
+export interface ReloadOptions {
+  /** All workers of these roles. */
+  roles?: readonly string[]
+  /** These workers. */
+  ids?: readonly (string | number)[]
+  /** How many workers are exchanged at a time. @default 1 */
+  concurrency?: number
+}

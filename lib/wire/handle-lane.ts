@@ -28,6 +28,7 @@ export class HandleLane<P extends Parcel = Parcel> {
   #current: P | undefined
   #since = 0
   #ended = false
+  #idle: (() => void)[] = []
 
   constructor(transport: Transport, hooks: LaneHooks<P>) {
     this.#transport = transport
@@ -54,6 +55,11 @@ export class HandleLane<P extends Parcel = Parcel> {
     this.#next()
   }
 
+  /** Resolves when all have been taken. */
+  async idle(): Promise<void> {
+    while (this.#current || this.#queue.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
   /** Takes back what waits and fits, in order. */
   withdraw(fits: (parcel: P) => boolean): P[] {
     const taken: P[] = []
@@ -72,7 +78,13 @@ export class HandleLane<P extends Parcel = Parcel> {
     const left = this.#current ? [this.#current, ...this.#queue] : this.#queue
     this.#current = undefined
     this.#queue = []
+    this.#settleIdle()
     return left
+  }
+
+  #settleIdle(): void {
+    if (this.#current) return
+    for (const resolve of this.#idle.splice(0)) resolve()
   }
 
   #next(): void {
@@ -89,6 +101,7 @@ export class HandleLane<P extends Parcel = Parcel> {
         this.#current = undefined
         this.#hooks.taken(parcel)
         this.#next()
+        this.#settleIdle()
       }
     })
   }

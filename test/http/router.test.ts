@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert'
 import { connectionFrom, type Entrance } from '#lib/http/connection.js'
 import type { RawHandle } from '#lib/http/raw-handle.js'
 import { Router } from '#lib/http/router.js'
+import type { HttpToMember } from '#lib/relay/control.js'
 import type { Peer } from '#lib/relay/peer.js'
 import type { Transport } from '#lib/wire/transport.js'
 
@@ -20,6 +21,34 @@ function member(id: string, address: number): { peer: Peer; sent: Done[] } {
   const peer = { place: { id, role: 'web' }, incarnation: 1, address, ready: true, transport }
   return { peer: peer as unknown as Peer, sent }
 }
+
+test('while a member hands over, only what belongs to its sessions goes there; afterwards that, too, to its successor', () => {
+  const told: HttpToMember[] = []
+  const router = new Router((_peer, message) => told.push(message))
+  const entrance = entranceOf('web')
+  const [old, next] = [member('web-1', 1), member('web-1', 2)]
+  for (const { peer } of [old, next]) router.http(peer, { t: 'serve', socket: '/none', tls: false })
+  /** How many went to each since the last time. */
+  const admit = (address: number | undefined, times: number) => {
+    const before = [old.sent.length, next.sent.length] as const
+    for (let i = 0; i < times; i++) {
+      router.admit(connectionFrom(entrance, {} as RawHandle, undefined, { address }))
+      for (const { sent } of [old, next]) sent.at(-1)?.(null)
+    }
+    return [old.sent.length - before[0], next.sent.length - before[1]]
+  }
+  old.peer.ready = false
+  router.succeeded(old.peer, next.peer)
+  assert.equal(admit(undefined, 4), [0, 4])
+  assert.equal(admit(1, 4), [4, 0])
+  assert.equal(admit(2, 4), [0, 4])
+  router.http(old.peer, { t: 'unserve' })
+  assert.equal(admit(1, 4), [0, 4])
+  router.gone(old.peer)
+  assert.equal(admit(1, 4), [0, 4])
+  const last = told.at(-1)
+  assert.equal(last?.t === 'servers' && last.successors, [[1, 2]], 'the members know it, too')
+})
 
 test('whose channel has failed gets no connection any more, and its own go to others, before its end is known', () => {
   const router = new Router(() => {})

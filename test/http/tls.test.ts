@@ -136,4 +136,19 @@ for (const transport of ['polling', 'websocket', 'upgrading'] as const) {
   })
 }
 
+secure('connections cannot be handed over at a reload: they end with an answer that says so', async ({ hub, port }) => {
+  const agent = new https.Agent({ keepAlive: true, maxSockets: 1, ca: cert })
+  const statuses: number[] = []
+  let reloading = true
+  const client = (async () => {
+    while (reloading) statuses.push((await ask(port, '127.0.0.3', { agent })).status)
+  })()
+  await hub.reload({ concurrency: 3 })
+  reloading = false
+  await client
+  agent.destroy()
+  assert.ok(statuses.length > 0)
+  assert.ok(statuses.every((status) => status === 200))
+})
+
 test.run()

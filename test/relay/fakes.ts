@@ -54,6 +54,7 @@ export const HOOKS: ExchangeHooks = {
   left: () => {},
   opened: () => {},
   shut: () => {},
+  succeeded: () => {},
   gone: () => {},
   http: () => {},
   handle: () => {},

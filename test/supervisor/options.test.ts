@@ -47,6 +47,7 @@ test('fills in the defaults', () => {
       hungAfter: undefined,
       readyTimeout: 30_000,
       gracePeriod: 10_000,
+      handoverTimeout: 5_000,
       stderr: 'tail',
     },
   )

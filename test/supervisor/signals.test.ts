@@ -30,6 +30,18 @@ test('the first signal, then every other; an echo of the first is not one', asyn
   assert.is(listeners(), before)
 })
 
+test('SIGHUP is left alone where a terminal is attached, and where nobody asks for it', () => {
+  const before = process.listenerCount('SIGHUP')
+  const handlers = { onFirst: () => {}, onSecond: () => {} }
+  const installed = [installSignals({ ...handlers, onHangup: () => {} }, true), installSignals(handlers, false)]
+  assert.is(process.listenerCount('SIGHUP'), before)
+  const uninstall = installSignals({ ...handlers, onHangup: () => {} }, false)
+  assert.is(process.listenerCount('SIGHUP'), before + 1)
+  uninstall()
+  for (const one of installed) one()
+  assert.is(process.listenerCount('SIGHUP'), before)
+})
+
 test('uninstalling leaves the listeners of others', () => {
   const before = listeners()
   const own = () => {}

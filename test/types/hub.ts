@@ -1,6 +1,18 @@
 // Compiled, never run: the rest of the hub, lifecycle, workers.
 import events from 'node:events'
-import type { Exit, Hub, HubStats, Member, MemberState, PrimaryHub, SlowQueue, WorkerHub, WorkerSpec } from 'hubwire'
+import type {
+  Exit,
+  Hub,
+  HubStats,
+  Member,
+  MemberState,
+  PrimaryHub,
+  ReloadOptions,
+  ReloadProgress,
+  SlowQueue,
+  WorkerHub,
+  WorkerSpec,
+} from 'hubwire'
 import type { App } from './app.js'
 import { type Equal, expectType, the } from './assert.js'
 
@@ -40,6 +52,12 @@ hub.lifecycle
   .on('give-up', (_who, info) => expectType<Equal<typeof info, { restarts: number; period: number; exit: Exit }>>())
   .on('hung', (_who, info) => expectType<Equal<typeof info, { silence: number }>>())
   .once('slow', (_who, info) => expectType<Equal<typeof info, { queue: SlowQueue; queuedBytes: number }>>())
+  .on('reload', (_who, info) => {
+    expectType<Equal<typeof info, ReloadProgress>>()
+    expectType<Equal<typeof info.phase, 'starting' | 'draining' | 'done' | 'failed'>>()
+    // @ts-expect-error readonly
+    info.done = 1
+  })
   .off('reload', () => {})
 // @ts-expect-error no such event
 hub.lifecycle.on('exit', () => {})
@@ -59,6 +77,20 @@ primary.fork({ role: 'web', count: 4, args: ['a'], execArgv: ['--enable-source-m
 primary.stop('a')
 primary.stop(101)
 primary.restart(101)
+expectType<Equal<ReturnType<typeof primary.reload>, Promise<readonly Member[]>>>()
+primary.reload()
+primary.reload({ roles: ['web'], ids: ['mailer', 101], concurrency: 2 })
+expectType<Equal<NonNullable<Parameters<typeof primary.reload>[0]>, ReloadOptions>>()
+// @ts-expect-error roles are several
+primary.reload({ role: 'web' })
+// @ts-expect-error and so are ids
+primary.reload({ ids: 'mailer' })
+expectType<Equal<ReturnType<typeof primary.scale>, Promise<readonly Member[]>>>()
+primary.scale('web', 4)
+// @ts-expect-error so many, not more or less
+primary.scale('web', '+1')
+// @ts-expect-error a worker reloads nobody
+the<WorkerHub<App>>().reload()
 // @ts-expect-error neither id nor role
 primary.fork({ exec: './web.js' })
 // @ts-expect-error an id is one worker

@@ -63,6 +63,7 @@ startHub<App>({
   hungAfter: 1000,
   readyTimeout: 1000,
   gracePeriod: 0,
+  handoverTimeout: 0,
   stderr: 'inherit',
 })
 // @ts-expect-error no such option

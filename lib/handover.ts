@@ -1,0 +1,44 @@
+import type { Successor } from './relay/control.js'
+
+export type { Successor }
+
+/** A member's order to hand over what it holds, and then to end. */
+export interface Handover {
+  readonly successor: Successor
+  /** Aborted when `handoverTimeout` is over, when the successor is gone, and when all is to be stopped at once. */
+  readonly signal: AbortSignal
+}
+
+/** Resolves when nothing is left here that could be handed over. */
+export type HandoverStep = (handover: Handover) => void | Promise<void>
+
+/** What a member does to hand over, in the order in which it was registered. */
+export class HandoverSteps {
+  readonly #steps = new Set<{ step: HandoverStep }>()
+
+  /** Returns a function that takes the step back. */
+  add(step: HandoverStep): () => void {
+    const entry = { step }
+    this.#steps.add(entry)
+    return () => {
+      this.#steps.delete(entry)
+    }
+  }
+
+  /**
+   * Runs one step after the other, until the signal is aborted: no further one begins then, and the one under way is
+   * waited for no longer. One that fails is told of, and keeps none of the others from theirs.
+   */
+  async run(handover: Handover, onError: (error: unknown) => void): Promise<void> {
+    const { signal } = handover
+    const aborted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve()
+      else signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    for (const { step } of this.#steps) {
+      if (signal.aborted) return
+      const done = Promise.resolve(handover).then(step).catch(onError)
+      await Promise.race([done, aborted])
+    }
+  }
+}
