@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { PrimaryHub } from 'hubwire'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -13,9 +14,19 @@ const SPECS = [
 ]
 
 interface Attacked {
-  hub: PrimaryHub<{ events: { news: (value: unknown) => void }; tasks: Hostile['tasks'] & Victim['tasks'] }>
+  hub: PrimaryHub<{
+    events: { news: (value: unknown) => void } & Hostile['events']
+    tasks: Hostile['tasks'] & Victim['tasks']
+  }>
   /** Has mallory do it, and waits until it is counted and told. Returns what was told to the primary, and to it. */
   attack(what: string, address?: number): Promise<{ warning: string; told: string }>
+}
+
+/** Resolves when the hub has got all that mallory was ordered to send. */
+async function order(hub: Attacked['hub'], what: string, address: number): Promise<void> {
+  const attacked = once(hub, 'attacked')
+  hub.to('mallory').emit('attack', { what, address })
+  await attacked
 }
 
 /** A hub with one member that is hostile. Whatever that does, nobody else is blamed, and nobody ends. */
@@ -29,7 +40,7 @@ async function withMallory(run: (attacked: Attacked) => Promise<void>): Promise<
       const pids = WORKERS.map((id) => pidOf(plain, id))
       const attack = async (what: string, address = 0) => {
         const before = linkOf(plain, 'mallory').protocolErrors
-        await hub.to('mallory').request('attack', { what, address })
+        await order(hub, what, address)
         await until(() => linkOf(plain, 'mallory').protocolErrors > before, `${what} is counted`)
         await until(() => warnings.some((text) => text.startsWith('"mallory" sent')), 'the primary is told')
         const toldTo = () => hub.to('mallory').request('warnings')
@@ -85,7 +96,7 @@ test("nobody answers or cancels another member's calls, the primary's included",
     const { told } = await attack('answer', own)
     assert.match(told, /^"mallory" sent what the hub does not take: It answered .*The answer was dropped/)
     await attack('answer', memberOf(hub, 'test').address)
-    await hub.to('mallory').request('attack', { what: 'cancel', address: own })
+    await order(hub, 'cancel', own)
     await hub.to('crew-2').request('answer')
     await hub.to('crew-1').request('answer')
     assert.is(await asked, 'answered')
@@ -97,9 +108,9 @@ test('an event that nobody can read ends nobody, the hub included', () =>
     const heard: unknown[] = []
     hub.onAny((event, args, { from }) => heard.push([event, args, from.id]))
     await hub.drained()
-    await hub.to('mallory').request('attack', { what: 'event', address: 1 })
+    await order(hub, 'event', 1)
     await until(() => hub.stats().refusedPayloads > 0, 'the primary drops it')
-    assert.equal(heard, [])
+    assert.equal(heard, [['attacked', [], 'mallory']], 'what followed arrives')
     assert.equal(await hub.to('crew-1').request('heard'), [])
     await attack('garbage')
   }))

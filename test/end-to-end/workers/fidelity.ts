@@ -3,7 +3,6 @@ import { assertError, assertSame, makeError, VALUES } from '../values.js'
 
 /** Names that are hard to carry, as events, tasks and ids. */
 export const HARD_NAMES = [
-  '',
   'Grüße',
   '漢字',
   '🙂',
@@ -72,10 +71,9 @@ export function takePart(hub: Hub): void {
         if (value !== name) throw new Error(`${JSON.stringify(value)} came`)
       })
     hub.on(`hard ${name}`.slice(0, 255), look)
-    if (name !== '') hub.on(name, look)
+    hub.on(name, look)
     hub.handle(name, look)
   }
-  hub.on('', (value: string) => examine('no name', () => assertSame('empty string', value)))
 
   hub.handle('send everything', async (to: string) => {
     const target = hub.to(to)

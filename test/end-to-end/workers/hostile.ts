@@ -5,9 +5,14 @@ import { callFrame, controlFrame, Kind, senderFrame } from '#lib/wire/frame.js'
 import { eventFrame } from '../../wire/frames.js'
 
 export interface Hostile {
-  tasks: {
-    /** Sends that, about the process or seat at that address, and returns when the hub has taken it. */
+  // Events and no task: it might forge the answer to its own order.
+  events: {
+    /** Sends that, about the process or seat at that address. */
     attack: (order: { what: string; address: number }) => void
+    /** To the primary, behind all that it sent. */
+    attacked: () => void
+  }
+  tasks: {
     /** The warnings that this process was given. */
     warnings: () => string[]
   }
@@ -24,7 +29,7 @@ const answers = (kind: number, address: number) => {
 }
 
 hub.handle('warnings', () => warnings)
-hub.handle('attack', async ({ what, address }) => {
+hub.on('attack', ({ what, address }) => {
   switch (what) {
     case 'garbage':
       raw(`${MARKER}\0\0\0`)
@@ -58,5 +63,5 @@ hub.handle('attack', async ({ what, address }) => {
       // Its own, with a body that nobody can read.
       raw(MARKER + eventFrame(0, address, 'news', '{"not'))
   }
-  await hub.drained()
+  hub.to('primary').emit('attacked')
 })
