@@ -4,7 +4,7 @@ import { Fleet } from './fleet.js'
 import { HandleChannel } from './http/handle-channel.js'
 import { Inlet } from './http/inlet.js'
 import { Listener } from './http/listener.js'
-import { isRawHandle } from './http/raw-handle.js'
+import { isRawHandle, type RawHandle } from './http/raw-handle.js'
 import { Router } from './http/router.js'
 import { Member } from './member.js'
 import { printUnheard } from './notices.js'
@@ -23,8 +23,9 @@ import type {
   ReloadOptions,
   WorkerSpec,
 } from './types.js'
-import { fromMessage, isHubMessage } from './wire/batch.js'
-import { IpcTransport, LocalTransport } from './wire/transport.js'
+import { type Batch, fromMessage, isHubMessage } from './wire/batch.js'
+import { Pipe } from './wire/pipe.js'
+import { IpcTransport, LocalTransport, PipeTransport } from './wire/transport.js'
 
 /** The primary as a member, with the exchange and the supervisor behind it. */
 export class Primary extends Member {
@@ -251,13 +252,17 @@ export class Primary extends Member {
     if (!place) throw new Error(`Seat "${id}" has no place`)
     const send = worker.send.bind(worker)
     const handles = new HandleChannel(worker.channel, send)
-    const peer = this.#exchange.enter(place, incarnation, new IpcTransport(send, handles.send))
-    this.#peers.set(worker, peer)
-    worker.onmessage = (message, handle) => {
-      if (!isHubMessage(message)) return
-      this.#exchange.receive(peer, () => fromMessage(message), isRawHandle(handle) ? handle : undefined)
+    const receive = (read: () => Batch | undefined, handle?: RawHandle) => {
+      this.#exchange.receive(peer, read, handle)
       // Afterwards: a stop that waited for the first sign of life must find a member that has been welcomed.
       this.#supervisor.sawLife(id, incarnation)
+    }
+    const channel = new IpcTransport(send, handles.send)
+    const transport = worker.pipe ? new PipeTransport(new Pipe(worker.pipe, receive), channel) : channel
+    const peer = this.#exchange.enter(place, incarnation, transport)
+    this.#peers.set(worker, peer)
+    worker.onmessage = (message, handle) => {
+      if (isHubMessage(message)) receive(() => fromMessage(message), isRawHandle(handle) ? handle : undefined)
     }
   }
 

@@ -1,7 +1,9 @@
 import type { SendHandle } from 'node:child_process'
 import cluster from 'node:cluster'
+import { Socket } from 'node:net'
 import { checkOptions, show } from './checks.js'
 import type { Contract, UntypedContract } from './contract.js'
+import { surface } from './emitter.js'
 import { HubError, invalid } from './errors.js'
 import { HandleChannel } from './http/handle-channel.js'
 import { Inlet } from './http/inlet.js'
@@ -14,8 +16,9 @@ import { type HeldSignals, holdSignals } from './supervisor/signals.js'
 import { after } from './timers.js'
 import type { HttpServer, WorkerHub } from './types.js'
 import { VERSION } from './version.js'
-import { fromMessage, type Message } from './wire/batch.js'
-import { type Handle, IpcTransport } from './wire/transport.js'
+import { type Batch, fromMessage, type Message } from './wire/batch.js'
+import { Pipe } from './wire/pipe.js'
+import { type Handle, IpcTransport, PipeTransport } from './wire/transport.js'
 
 /** The options of `joinHub()`. */
 export interface JoinOptions<C extends Contract = UntypedContract> {
@@ -63,6 +66,7 @@ export async function joinHub<C extends Contract = UntypedContract>(
   }
   // Processes that this one forks are no workers of the hub.
   delete process.env.HUBWIRE_PROTOCOL
+  delete process.env.HUBWIRE_PIPE
   if (ready === 'auto') setImmediate(() => worker.closed || worker.ready())
   return worker as unknown as WorkerHub<C>
 }
@@ -125,6 +129,15 @@ function isJsonChannel(): boolean {
   return false
 }
 
+/** The pipe that the hub gave this process, if it did. The channel alone decides how long the process lives. */
+function openPipe(): Socket | undefined {
+  const fd = process.env.HUBWIRE_PIPE
+  if (fd === undefined) return undefined
+  const socket = new Socket({ fd: Number(fd) })
+  socket.on('error', () => {})
+  return socket.unref()
+}
+
 /** Never throws. */
 function send(message: Message, done: (error: Error | null) => void, handle?: Handle): void {
   if (!process.connected || !process.send) {
@@ -144,6 +157,7 @@ class Worker extends Member {
   readonly #whenStopped: (worker: Worker) => void | Promise<void>
   readonly #signals: HeldSignals
   readonly #handles: HandleChannel
+  readonly #pipe: Socket | undefined
   #inlet: Inlet | undefined
   #closing: Promise<void> | undefined
   #stopping = false
@@ -151,18 +165,22 @@ class Worker extends Member {
 
   constructor(validator: Validator, whenStopped: (worker: Worker) => void | Promise<void>) {
     const handles = new HandleChannel(process, send)
+    const channel = new IpcTransport(send, handles.send)
+    const pipe = openPipe()
     super({
-      transport: new IpcTransport(send, handles.send),
+      transport: pipe ? new PipeTransport(new Pipe(pipe, (read) => this.#receive(read)), channel) : channel,
       validator,
       onStop: () => this.#stop(),
       onHandover: (order) => this.#handOver(order),
       onOrphaned: () => this.#handover?.abort(),
     })
     this.#handles = handles
+    this.#pipe = pipe
     this.#whenStopped = whenStopped
     this.#signals = holdSignals()
     process.on('message', this.#onMessage)
     process.on('disconnect', this.#onDisconnect)
+    pipe?.once('close', this.#onDisconnect)
   }
 
   async start(): Promise<void> {
@@ -245,6 +263,15 @@ class Worker extends Member {
     if (batch) this.receive(batch, isRawHandle(handle) ? handle : undefined)
   }
 
+  /** From the pipe. What is wrong with one batch surfaces, and keeps no other from being read. */
+  #receive(read: () => Batch): void {
+    try {
+      this.receive(read())
+    } catch (error) {
+      surface(error)
+    }
+  }
+
   /**
    * The primary is gone. Node ends a worker then, unless somebody has called `worker.disconnect()`: so does the hub.
    */
@@ -258,5 +285,7 @@ class Worker extends Member {
     this.#handles.close()
     process.removeListener('message', this.#onMessage)
     process.removeListener('disconnect', this.#onDisconnect)
+    this.#pipe?.off('close', this.#onDisconnect)
+    this.#pipe?.end()
   }
 }

@@ -27,3 +27,6 @@ export async function failure(attempt: Promise<unknown> | (() => unknown)): Prom
   }
   throw new Error('Expected a failure')
 }
+
+/** What the hubs of these tests talk to their workers over: the default, or what `pipe.test.ts` runs them with. */
+export const TRANSPORT: { transport?: 'pipe' } = process.env.TEST_TRANSPORT === 'pipe' ? { transport: 'pipe' } : {}

@@ -14,6 +14,7 @@ export interface Supervision {
   readonly gracePeriod: number
   readonly handoverTimeout: number
   readonly stderr: 'tail' | 'inherit'
+  readonly transport: 'ipc' | 'pipe'
 }
 
 /** One seat, checked, with nothing left open. */
@@ -38,6 +39,7 @@ export const SUPERVISION_OPTIONS: readonly (keyof SupervisionOptions)[] = [
   'gracePeriod',
   'handoverTimeout',
   'stderr',
+  'transport',
 ]
 
 const SPEC_OPTIONS: readonly string[] = [
@@ -60,6 +62,7 @@ const DEFAULTS: Supervision = {
   gracePeriod: 10_000,
   handoverTimeout: 5_000,
   stderr: 'tail',
+  transport: 'ipc',
 }
 
 /**
@@ -177,7 +180,8 @@ function resolveEnv(env: unknown, where: string): ReadonlyMap<string, string | u
 }
 
 function resolveSupervision(options: Record<string, unknown>, base: Supervision, prefix: string): Supervision {
-  const { restart, intensity, backoff, hungAfter, readyTimeout, gracePeriod, handoverTimeout, stderr } = options
+  const { restart, intensity, backoff, hungAfter, readyTimeout, gracePeriod, handoverTimeout, stderr, transport } =
+    options
   return {
     restart:
       restart === undefined
@@ -193,6 +197,8 @@ function resolveSupervision(options: Record<string, unknown>, base: Supervision,
         ? base.handoverTimeout
         : checkNumber(handoverTimeout, 0, `${prefix}handoverTimeout`),
     stderr: stderr === undefined ? base.stderr : checkWord(stderr, ['tail', 'inherit'] as const, `${prefix}stderr`),
+    transport:
+      transport === undefined ? base.transport : checkWord(transport, ['ipc', 'pipe'] as const, `${prefix}transport`),
   }
 }
 

@@ -16,6 +16,8 @@ type Sent = (error: Error | null) => void
 
 /** How long after its exit a process's channel may stay open without a word: a grandchild may have inherited it. */
 const CHANNEL_WAIT = 1000
+/** The file descriptor of the pipe, in the worker: the first behind the channel's. */
+const PIPE = 4
 /** The same for its stderr, which grandchildren inherit more often, and of which less depends. */
 const STDERR_WAIT = 100
 
@@ -32,10 +34,17 @@ export function forkWorker(seat: ResolvedSeat, incarnation: number): WorkerProce
       args: [...(seat.args ?? process.argv.slice(2))],
       execArgv: [...(seat.execArgv ?? process.execArgv)],
       serialization: 'advanced',
-      stdio: ['inherit', 'inherit', seat.stderr === 'tail' ? 'pipe' : 'inherit', 'ipc'],
+      stdio: [
+        'inherit',
+        'inherit',
+        seat.stderr === 'tail' ? 'pipe' : 'inherit',
+        'ipc',
+        ...(seat.transport === 'pipe' ? (['pipe'] as const) : []),
+      ],
     })
     const env: Record<string, string | undefined> = Object.fromEntries(seat.env)
     env.HUBWIRE_PROTOCOL = '1'
+    env.HUBWIRE_PIPE = seat.transport === 'pipe' ? String(PIPE) : undefined
     return new WorkerProcess(seat.id, incarnation, cluster.fork(env))
   } catch (error) {
     return new WorkerProcess(seat.id, incarnation, error as Error)
@@ -64,6 +73,8 @@ export class WorkerProcess {
   #stderr: StderrTail | undefined
   #stderrOpen = false
   #channelOpen = false
+  #pipe: Socket | undefined
+  #pipeOpen = false
   #exit: WorkerExit | undefined
   #finished = false
   #timer: NodeJS.Timeout | undefined
@@ -94,11 +105,17 @@ export class WorkerProcess {
       this.#heard = true
       this.onmessage?.(message, handle)
     })
+    let lost = false
+    // Whoever lives on without one of the two can be told nothing.
+    const lose = () => {
+      if (!lost && !this.#finished) this.ondisconnect?.()
+      lost = true
+      this.#settle()
+    }
     const disconnected = () => {
       if (!this.#channelOpen) return
       this.#channelOpen = false
-      if (!this.#finished) this.ondisconnect?.()
-      this.#settle()
+      lose()
     }
     child.once('disconnect', disconnected)
     // With a handle on its way to it that is never taken, Node tells of the end of everything, and of no disconnection.
@@ -107,6 +124,20 @@ export class WorkerProcess {
       this.#exit = { code, signal }
       this.#settle()
     })
+    const pipe = child.stdio[PIPE] as Socket | null | undefined
+    if (pipe && child.pid !== undefined) {
+      this.#pipe = pipe
+      this.#pipeOpen = true
+      pipe.on('data', () => {
+        this.#heard = true
+      })
+      // It tells of its end as well, and who writes to it is told why that failed.
+      pipe.on('error', () => {})
+      pipe.once('close', () => {
+        this.#pipeOpen = false
+        lose()
+      })
+    }
     if (child.stderr && child.pid !== undefined) {
       this.#stderrOpen = true
       this.#stderr = new StderrTail(child.stderr, () => {
@@ -118,7 +149,8 @@ export class WorkerProcess {
 
   /** Whether messages can be sent to it. */
   get connected(): boolean {
-    return this.#channelOpen && this.#child?.connected === true
+    const pipeGone = this.#pipe !== undefined && !this.#pipeOpen
+    return this.#channelOpen && !pipeGone && this.#child?.connected === true
   }
 
   /** The last 4 KiB of its stderr; empty where that is inherited. */
@@ -146,6 +178,11 @@ export class WorkerProcess {
     }
   }
 
+  /** The pipe beside its channel, where the seat has one. */
+  get pipe(): Socket | undefined {
+    return this.#pipe
+  }
+
   /** The emitter of what comes over its channel; undefined when it never started. */
   get channel(): EventEmitter | undefined {
     return this.#child
@@ -165,7 +202,8 @@ export class WorkerProcess {
   /** Every way in which a process ends leads here, several times: the last one finishes. */
   #settle(): void {
     if (this.#exit === undefined || this.#finished) return
-    if (!this.#channelOpen && !this.#stderrOpen) {
+    const talks = this.#channelOpen || this.#pipeOpen
+    if (!talks && !this.#stderrOpen) {
       this.#finish()
       return
     }
@@ -174,7 +212,7 @@ export class WorkerProcess {
     this.#timer = setTimeout(
       // The timer may be late because this process was busy: let it read what has come meanwhile.
       () => setImmediate(() => (this.#heard ? this.#settle() : this.#finish())),
-      this.#channelOpen ? CHANNEL_WAIT : STDERR_WAIT,
+      talks ? CHANNEL_WAIT : STDERR_WAIT,
     )
   }
 
@@ -184,6 +222,7 @@ export class WorkerProcess {
     this.#finished = true
     clearTimeout(this.#timer)
     if (this.#child?.connected) this.#child.disconnect()
+    this.#pipe?.destroy()
     // A grandchild may write on: pass that through, but do not stay alive for it.
     if (this.#stderrOpen) (this.#child?.stderr as Socket | null)?.unref()
     for (const sent of this.#pending) sent(channelClosed())

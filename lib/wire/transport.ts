@@ -1,4 +1,5 @@
 import { type Batch, type Message, toMessage } from './batch.js'
+import type { Pipe } from './pipe.js'
 
 /** Something of the operating system's that travels beside a batch: an open connection. The wire only passes it on. */
 export interface Handle {
@@ -42,6 +43,25 @@ export class IpcTransport implements Transport {
       if (!error) handle.close()
       done(error)
     })
+  }
+}
+
+/** A pipe beside the channel of a forked process. Handles travel over the channel all the same. */
+export class PipeTransport implements Transport {
+  readonly #pipe: Pipe
+  readonly #channel: Transport
+
+  constructor(pipe: Pipe, channel: Transport) {
+    this.#pipe = pipe
+    this.#channel = channel
+  }
+
+  send(batch: Batch, done: Done): void {
+    this.#pipe.send(batch, done)
+  }
+
+  sendHandle(batch: Batch, handle: Handle, done: Done): void {
+    this.#channel.sendHandle(batch, handle, done)
   }
 }
 

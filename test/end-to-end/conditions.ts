@@ -2,13 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { type HubOptions, type PrimaryHub, startHub } from 'hubwire'
-import { until } from '../conditions.js'
+import { TRANSPORT, until } from '../conditions.js'
 
 export { alive, failure, until } from '../conditions.js'
 
 /** Runs a test on a hub, and closes it whatever happens. */
 export async function withHub(options: HubOptions, run: (hub: PrimaryHub) => Promise<void>): Promise<void> {
-  const hub = await startHub({ signals: false, gracePeriod: 3000, ...options })
+  const hub = await startHub({ signals: false, gracePeriod: 3000, ...TRANSPORT, ...options })
   try {
     await run(hub)
   } finally {

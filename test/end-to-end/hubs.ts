@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type HubOptions, type PrimaryHub, startHub, type WorkerSpec } from 'hubwire'
-import { until } from '../conditions.js'
+import { TRANSPORT, until } from '../conditions.js'
 import { carryOut, type Order, type Outcome, serve } from './workers/library.js'
 
 export { failure as rejection, until } from '../conditions.js'
@@ -28,7 +28,13 @@ export async function withHub(
   run: (hub: PrimaryHub, diary: Diary) => Promise<void>,
   tasks: readonly string[] = [],
 ): Promise<void> {
-  const hub = await startHub({ signals: false, gracePeriod: 2000, backoff: { min: 1, max: 10 }, ...options })
+  const hub = await startHub({
+    signals: false,
+    gracePeriod: 2000,
+    backoff: { min: 1, max: 10 },
+    ...TRANSPORT,
+    ...options,
+  })
   try {
     const diary: Diary = { begun: [], aborted: [] }
     hub.on('begun', (entry) => diary.begun.push(entry))

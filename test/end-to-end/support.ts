@@ -1,5 +1,5 @@
 import { type HubOptions, type PrimaryHub, startHub } from 'hubwire'
-import { PATIENCE } from '../conditions.js'
+import { PATIENCE, TRANSPORT } from '../conditions.js'
 
 export { failure as rejection, until } from '../conditions.js'
 
@@ -10,7 +10,7 @@ export const worker = (name: string) => new URL(`./workers/${name}.js`, import.m
 export function withHub(options: HubOptions, run: (hub: PrimaryHub) => Promise<void>): () => Promise<void> {
   return async () => {
     // Nobody is dropped for being slow on a busy machine.
-    const hub = await startHub({ signals: false, slowAfter: PATIENCE, timeout: PATIENCE, ...options })
+    const hub = await startHub({ signals: false, slowAfter: PATIENCE, timeout: PATIENCE, ...TRANSPORT, ...options })
     try {
       await run(hub)
     } finally {

@@ -49,6 +49,7 @@ test('fills in the defaults', () => {
       gracePeriod: 10_000,
       handoverTimeout: 5_000,
       stderr: 'tail',
+      transport: 'ipc',
     },
   )
 })
@@ -120,6 +121,7 @@ test('refuses wrong types and numbers', () => {
   refuses([{ id: 'a', env: { PORT: 80 } }], /env\.PORT must be a string, not 80\./)
   refuses([{ id: 'a', restart: 'sometimes' }], /restart must be "always" or "on-failure" or "never", not "sometimes"\./)
   refuses([{ id: 'a', stderr: 'pipe' }], /stderr/)
+  refuses([{ id: 'a', transport: 'tcp' }], /transport/)
   refuses([{ id: 'a', gracePeriod: -1 }], /gracePeriod.*-1/)
   refuses([{ id: 'a', gracePeriod: Number.NaN }], /gracePeriod.*NaN/)
   refuses([{ id: 'a', readyTimeout: 0 }], /readyTimeout/)

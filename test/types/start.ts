@@ -65,6 +65,7 @@ startHub<App>({
   gracePeriod: 0,
   handoverTimeout: 0,
   stderr: 'inherit',
+  transport: 'pipe',
 })
 // @ts-expect-error no such option
 startHub({ worker: [] })
