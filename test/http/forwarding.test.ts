@@ -9,6 +9,9 @@ import type { Chat } from './workers/chat.js'
 
 const exec = new URL('./workers/chat.js', import.meta.url)
 
+/** Its `maxHttpBufferSize`. */
+const MAX_PACKET = 3e6
+
 /** A test of a hub with these many workers, each with a Socket.IO server. */
 function chat(name: string, count: number, body: (site: Site & { chat: PrimaryHub<Chat> }) => Promise<void>): void {
   test(name, () =>
@@ -32,7 +35,8 @@ chat('sessions of all workers and plain requests mix on one kept-alive connectio
       assert.is((await fetch(port, '/who', { agent })).body, here, 'it is still the same connection')
     }
   }
-  const large = 'x'.repeat(2_000_000)
+  // As large as a packet may be there.
+  const large = 'x'.repeat(MAX_PACKET - '42["echo",""]'.length)
   for (const session of sessions.slice(0, 3)) await session.echo(large)
   // Binary, as engine.io sends it in text.
   for (const session of sessions.slice(0, 3)) {
@@ -166,6 +170,18 @@ chat(
     for (const client of [half, posting]) client.destroy()
   },
 )
+
+chat('a payload beyond what its owner takes is refused', 2, async ({ port, chat }) => {
+  const session = await Polling.open(port)
+  await learnOwners(chat)
+  const { client } = await elsewhere(port, session)
+  const from = client.received.length
+  await client.write(`POST ${session.target} HTTP/1.1\r\nHost: x\r\nContent-Length: ${MAX_PACKET + 1}\r\n\r\n`)
+  client.write('4'.repeat(MAX_PACKET + 1))
+  // Engine.io closes the connection behind its 413: whether that is still read in front of it is chance.
+  await client.until(() => /^HTTP.1.1 4(13|00) /.test(client.received.slice(from)), 'no answer')
+  client.destroy()
+})
 
 /** A WebSocket frame of a client. The mask is zeros: the text can be read. */
 const frame = (text: string) => `\x81${String.fromCharCode(0x80 | text.length)}\0\0\0\0${text}`
