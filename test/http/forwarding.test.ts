@@ -13,9 +13,14 @@ const exec = new URL('./workers/chat.js', import.meta.url)
 const MAX_PACKET = 3e6
 
 /** A test of a hub with these many workers, each with a Socket.IO server. */
-function chat(name: string, count: number, body: (site: Site & { chat: PrimaryHub<Chat> }) => Promise<void>): void {
+function chat(
+  name: string,
+  count: number,
+  body: (site: Site & { chat: PrimaryHub<Chat> }) => Promise<void>,
+  env: Record<string, string> = {},
+): void {
   test(name, () =>
-    withSite([{ role: 'web', count, exec }], {}, (site) =>
+    withSite([{ role: 'web', count, exec, env }], {}, (site) =>
       // The worker's contract is another one than that of most tests.
       body({ ...site, chat: site.hub as unknown as PrimaryHub<Chat> }),
     ),
@@ -135,20 +140,30 @@ chat('a session whose worker is gone is unknown, in engine.io’s own words', 2,
   }
 })
 
-chat('bodies of all kinds are forwarded, and what expects a word before it gets it', 2, async ({ port, chat }) => {
-  const session = await Polling.open(port)
-  await learnOwners(chat)
-  const { client } = await elsewhere(port, session)
-  const head = `POST ${session.target} HTTP/1.1\r\nHost: x\r\n`
-  const answers = () => client.received.split('\r\n\r\nok').length - 1
-  await client.write(`${head}Transfer-Encoding: chunked\r\n\r\n1\r\n3\r\n0\r\n\r\n`)
-  await client.until(() => answers() === 1, 'no answer')
-  await client.write(`${head}Content-Length: 1\r\nExpect: 100-continue\r\n\r\n`)
-  await client.got(/HTTP\/1.1 100 Continue\r\n\r\n$/)
-  await client.write('3')
-  await client.until(() => answers() === 2, 'no answer')
-  client.destroy()
-})
+for (const [who, env] of [
+  ['Node', {}],
+  ['a listener of the server’s own', { JUDGE: 'yes' }],
+] as const) {
+  chat(
+    `bodies of all kinds are forwarded, and what expects a word before it gets it: from ${who}`,
+    2,
+    async ({ port, chat }) => {
+      const session = await Polling.open(port)
+      await learnOwners(chat)
+      const { client } = await elsewhere(port, session)
+      const head = `POST ${session.target} HTTP/1.1\r\nHost: x\r\n`
+      const answers = () => client.received.split('\r\n\r\nok').length - 1
+      await client.write(`${head}Transfer-Encoding: chunked\r\n\r\n1\r\n3\r\n0\r\n\r\n`)
+      await client.until(() => answers() === 1, 'no answer')
+      await client.write(`${head}Content-Length: 1\r\nExpect: 100-continue\r\n\r\n`)
+      await client.got(/HTTP\/1.1 100 Continue\r\n\r\n$/)
+      await client.write('3')
+      await client.until(() => answers() === 2, 'no answer')
+      client.destroy()
+    },
+    env,
+  )
+}
 
 chat(
   'when the owner dies, its answers break off, and what it has not answered is unknown',
