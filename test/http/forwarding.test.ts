@@ -200,6 +200,33 @@ chat('a payload beyond what its owner takes is refused', 2, async ({ port, chat 
   client.destroy()
 })
 
+for (const [name, count, path, told] of [
+  ['a path of Socket.IO that the port does not know is told of, once', 2, '/elsewhere', 1],
+  ['one that it knows is not', 2, '/socket.io', 0],
+  ['nor is it where one member alone has all sessions', 1, '/elsewhere', 0],
+] as const) {
+  test(name, () =>
+    withSite(
+      [{ id: 'only', role: 'web', exec }, ...(count > 1 ? [{ id: 'other', role: 'web', exec }] : [])],
+      { path },
+      async ({ port, hub }) => {
+        const chat = hub as unknown as PrimaryHub<Chat>
+        for (let i = 0; i < 4; i++) assert.is((await fetch(port, '/socket.io/?EIO=4&transport=polling')).status, 200)
+        for (const { id, role } of hub.members) {
+          if (role !== 'web') continue
+          const warnings = await chat.to(id).request('warnings')
+          assert.is(warnings.length, told, String(warnings))
+          for (const warning of warnings)
+            assert.match(
+              warning,
+              /opened at "\/socket\.io\/", and .* below "\/elsewhere\/" only\. .*hub\.listen\({ path }\)/,
+            )
+        }
+      },
+    ),
+  )
+}
+
 /** A WebSocket frame of a client. The mask is zeros: the text can be read. */
 const frame = (text: string) => `\x81${String.fromCharCode(0x80 | text.length)}\0\0\0\0${text}`
 

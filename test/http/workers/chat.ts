@@ -10,6 +10,8 @@ export interface Chat {
     open: () => { sessions: number; connections: number }
     /** The remote end of the last request of each session, as the worker saw it, and the headers that it has. */
     remotes: () => Record<string, string>
+    /** What this worker warned of. */
+    warnings: () => string[]
   }
 }
 
@@ -51,3 +53,6 @@ hub.handle('open', async () => ({
   connections: await new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count))),
 }))
 hub.handle('remotes', () => remotes)
+const warnings: string[] = []
+process.on('warning', ({ message }) => warnings.push(message))
+hub.handle('warnings', () => warnings)
