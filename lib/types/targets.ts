@@ -76,7 +76,10 @@ export interface Addresses<C extends Contract> {
   to(id: string | number): MemberTarget<C>
   /** Several ids: to send to each, or to `gather` from each. Looked up when something is sent. */
   to(ids: readonly (string | number)[]): MembersTarget<C>
-  /** Every member of a role, to send to or to `gather` from; or any of them, to `delegate` to. Looked up when something is sent. */
+  /**
+   * Every member of a role, to send to or to `gather` from; or any of them, to `delegate` to. Looked up when something is
+   * sent.
+   */
   to(role: { readonly role: string }): RoleTarget<C>
 }
 
