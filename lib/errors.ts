@@ -31,6 +31,7 @@ export type HubErrorCode =
  * handler throws arrives as an error of its own, not as a `HubError`, even if it was one there.
  */
 export class HubError extends Error {
+  /** What went wrong, for programs: it stays the same where messages change. */
   readonly code: HubErrorCode
 
   constructor(code: HubErrorCode, message: string, options?: ErrorOptions) {

@@ -62,6 +62,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
     member: 'what comes through that door: its type alone',
     packets: "a member's half of Socket.IO's traffic",
     recovery: "a member's half of connection state recovery",
+    types: WORDS.types,
     wire: 'bodies and packets',
     http: 'the layout of session ids, which the router reads',
     errors: WORDS.errors,
@@ -164,6 +165,20 @@ test('no package but Node.js and, for socket.io alone, its peer', () => {
     ({ room, target, local }) => !local && !target.startsWith('node:') && PEERS[target] !== room,
   )
   assert.deepEqual(wrong.map(say), [])
+})
+
+test('the plan of the house names every file, and no other', () => {
+  const plan = fs.readFileSync(path.join(lib, '..', 'CONTRIBUTING.md'), 'utf8')
+  const named: string[] = []
+  let folder: string | undefined
+  for (const [, cell = ''] of plan.matchAll(/^\| ([^|]+) \|/gm)) {
+    for (const [, name = ''] of cell.matchAll(/`([^`]+)`/g)) {
+      if (/^lib\/.*$/.test(name)) folder = name.slice('lib/'.length)
+      else if (folder !== undefined && name.endsWith('.ts')) named.push(folder + name)
+    }
+  }
+  const present = fs.readdirSync(lib, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
+  assert.deepEqual(named.sort(), present.map((file) => file.replaceAll(path.sep, '/')).sort())
 })
 
 test('no file imports itself in the end, types aside', () => {

@@ -118,6 +118,24 @@ test('the whole file of the migration guide runs as pasted', async () => {
   assert.equal(await exit, [0, null], output())
 })
 
+test('the two files that the page on HTTP begins with run as pasted', async () => {
+  const page = await fs.readFile(path.join(top, 'docs', 'http.md'), 'utf8')
+  const [primary = '', worker = ''] = Array.from(page.matchAll(/^```js\n(.*?)^```$/gms), ([, code]) => code)
+  await fs.writeFile(path.join(folder, 'web.js'), worker)
+  await fs.writeFile(path.join(folder, 'package.json'), '{ "type": "module" }')
+  const port = await freePort()
+  assert.match(primary, 'port: 3000')
+  const { child, exit, printed, output } = await start(
+    'http.js',
+    `${primary.replace('port: 3000', `port: ${port}`)}console.log('listening')\n`,
+  )
+  await printed('listening')
+  assert.match(await get(`http://localhost:${port}/`), /^hello from web-[1-4]$/)
+  assert.not.match(output(), /warning|error/i)
+  child.kill('SIGINT')
+  assert.equal(await exit, [0, null], output())
+})
+
 test('what the page shows of the output is what the code prints', () => {
   const code = codeBelow('Quick start', 'js')
   const shown = codeBelow('Quick start', '')

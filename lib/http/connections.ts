@@ -63,6 +63,11 @@ export class Connections {
     else if (kept) this.#closeUnlessUsed(socket)
   }
 
+  /** Whether the hub sent it, and it speaks HTTP. */
+  isGuest(socket: Socket): boolean {
+    return this.#guests.has(socket)
+  }
+
   /** HTTP has let go of a connection. */
   upgrade(socket: Duplex): void {
     this.#guests.delete(socket as Socket)

@@ -7,7 +7,7 @@ import type { Member } from '../member.js'
 import type { HttpServerAt, HttpServers, HttpToHub } from '../relay/control.js'
 import { detach, hasUnfinishedAnswer } from './raw-handle.js'
 import { addressOf } from './session-id.js'
-import { sessionOf } from './session-path.js'
+import { isBelow, sessionOf } from './session-path.js'
 import { Succession } from './succession.js'
 
 /**
@@ -43,6 +43,7 @@ export class Forwarding {
   #paths: readonly string[] = []
   #secret = ''
   #warned = false
+  #warnedOfPath = false
   /** Requests of sessions that are in progress here. */
   polls = 0
 
@@ -80,6 +81,20 @@ export class Forwarding {
     if (!owner || !(socket instanceof Socket) || hasUnfinishedAnswer(socket)) return false
     this.#move(owner, req, socket, head)
     return true
+  }
+
+  /** Nothing else would tell of a path that `hub.listen()` does not know: clients see unknown sessions for ever. */
+  sessionOpened(url: string): void {
+    // One server alone has all sessions, wherever they are looked for.
+    if (this.#warnedOfPath || this.#servers.size < 2 || this.#paths.some((path) => isBelow(path, url))) return
+    this.#warnedOfPath = true
+    const paths = this.#paths.map((path) => JSON.stringify(`${path}/`)).join(' and ')
+    process.emitWarning(
+      `hub.listen(): a Socket.IO session was opened at ${JSON.stringify(url.replace(/\?.*/, ''))}, and sessions are looked ` +
+        `for below ${paths} only. Its next request may reach a worker that does not know it. Give hub.listen({ path }) ` +
+        'the path that the Socket.IO server has.',
+      'Hubwire',
+    )
   }
 
   #addressOf(url: string | undefined): number | undefined {

@@ -107,6 +107,11 @@ export class Inlet implements HttpRoom {
     else this.#member.handles.add({ body: JSON.stringify({ t: 'route' }), bytes: read, handle })
   }
 
+  sessionOpened({ socket, url = '' }: IncomingMessage): void {
+    // Connections that the hub did not send come from elsewhere, and go where somebody else has them go.
+    if (this.#connections?.isGuest(socket)) this.#forwarding.sessionOpened(url)
+  }
+
   handOver(to: number): void {
     this.#successor = to
     this.#connections?.handOver(to)

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { HttpToMember } from '../relay/control.js'
 import type { Handle } from '../wire/transport.js'
 
@@ -5,6 +6,8 @@ import type { Handle } from '../wire/transport.js'
 export interface HttpRoom {
   /** The handle, if there is one, is the room's from now on. */
   receive(message: HttpToMember, handle: Handle | undefined, bytes: Uint8Array | undefined): void
+  /** A request has opened a session of Socket.IO here. */
+  sessionOpened(request: IncomingMessage): void
   /**
    * From now on connections that no request is in progress on go to the member with that address, others as soon as their
    * last response has been sent.

@@ -1,10 +1,14 @@
 import type { Namespace } from 'socket.io'
 import { HubError, invalid } from '../errors.js'
 import { memberOf } from '../internal.js'
+import type { Hub } from '../types.js'
 import { hubAdapter } from './adapter.js'
 import { adapterClass } from './private.js'
 import { nameSessions } from './sessions.js'
 import type { AnyServer } from './types.js'
+
+/** A hub of any contract: what it has of all of them alike. */
+type AnyHub = Pick<Hub, 'id' | 'members'>
 
 /**
  * Makes a Socket.IO server one of many: rooms, broadcasts, acknowledgements, `fetchSockets()` and `serverSideEmit()`
@@ -16,7 +20,7 @@ import type { AnyServer } from './types.js'
  * @throws {HubError} `ERR_INVALID_ARG_VALUE` when one of them is not what it should be, or when another server of this
  * process is attached already; `ERR_HUB_CLOSED`
  */
-export function attachSocketIo<Server extends AnyServer>(io: Server, hub: object): Server {
+export function attachSocketIo<Server extends AnyServer>(io: Server, hub: AnyHub): Server {
   const member = memberOf(hub, 'attachSocketIo()')
   // Duck typing: another copy of socket.io is as good.
   if (typeof io?.adapter !== 'function' || typeof io.of !== 'function') {

@@ -19,6 +19,7 @@ function nameSessionsOf(engine: AnyServer['engine'], member: Member): void {
   const generateId: GenerateId = engine.generateId
   engine.generateId = function (this: typeof engine, request) {
     const secret = generateId.call(this, request)
+    member.http?.sessionOpened(request)
     return typeof secret === 'string'
       ? makeSessionId(member.address, secret)
       : secret.then((id) => makeSessionId(member.address, id))

@@ -35,8 +35,9 @@ export interface ListenOptions {
   /** Connections that may wait in the kernel to be accepted. @default 511 */
   backlog?: number
   /**
-   * Bytes that a request line may have, or the head where that is read; beyond, the answer is 431. Given, it is kept also
-   * while nobody has sessions. @default 16384, 16 KiB
+   * Bytes that are read while the request line, or the head where that is read, has no end; beyond, the answer is 431. One
+   * that comes whole at once is for the worker's own limit to judge. Given, it is kept also while nobody has sessions.
+   * @default 16384, 16 KiB
    */
   maxRequestLine?: number
   /**

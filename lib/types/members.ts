@@ -14,12 +14,15 @@ export interface Member {
   readonly pid: number | undefined
   /** Counts the processes that have sat there, from 1; 0 before the first. */
   readonly incarnation: number
+  /** Where its process is, between fork and end. */
   readonly state: MemberState
 }
 
 /** Who sent a message. The hub says so, not the message: it cannot be forged. */
 export interface Sender {
+  /** The seat's id. */
   readonly id: string
+  /** The seat's role, if it has one. */
   readonly role: string | undefined
   /** Which process of the seat it was, from 1. */
   readonly incarnation: number
@@ -27,7 +30,9 @@ export interface Sender {
 
 /** How a process ended. */
 export interface Exit {
+  /** Its exit code; null when a signal ended it. */
   readonly code: number | null
+  /** The signal that ended it, such as `'SIGKILL'`; null when it ended by itself. */
   readonly signal: string | null
 }
 
@@ -69,6 +74,7 @@ export type ReloadPhase = 'starting' | 'draining' | 'done' | 'failed'
 
 /** How far a reload is with one member. */
 export interface ReloadProgress {
+  /** What has just been reached. */
   readonly phase: ReloadPhase
   /** The incarnation that goes. */
   readonly from: number
@@ -86,6 +92,7 @@ export interface ReloadProgress {
 
 /** A typed emitter, which `events.once` and `events.on` take as well. */
 export interface Lifecycle {
+  /** Subscribes. Each listener is given the member first. As all methods of an `EventEmitter` it acts locally. */
   on<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
   once<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this
   off<E extends keyof LifecycleEvents>(event: E, listener: LifecycleEvents[E]): this

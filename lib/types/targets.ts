@@ -22,6 +22,7 @@ interface Operators {
   retry(times: number): this
 }
 
+/** What can be sent an event. */
 export interface Emits<C extends Contract> {
   /**
    * Sends an event to the target. Returns false when a queue towards it is over its mark: the event was accepted, but
@@ -43,6 +44,7 @@ interface Requests<C extends Contract> {
   request<T extends TaskName<C>>(task: T, ...input: TaskArgs<C, T>): Promise<TaskOutput<C, T>>
 }
 
+/** What can be given a task that the hub finds a member for. */
 export interface Delegates<C extends Contract> {
   /**
    * Asks whichever member serves the task and has least outstanding; this one may be it. Where none has room, the task
@@ -68,17 +70,32 @@ export interface MembersTarget<C extends Contract> extends Operators, Emits<C>, 
 /** Every member of a role: `hub.to({ role: 'web' })`. */
 export interface RoleTarget<C extends Contract> extends Operators, Emits<C>, Delegates<C>, Gathers<C> {}
 
+/** What can be told whom to send to, or to ask. */
 export interface Addresses<C extends Contract> {
   /** Whom to send to, or to ask: one id, several ids, or `{ role }`. Looked up when something is sent. */
   to(id: string | number): MemberTarget<C>
+  /** Several ids: to send to each, or to `gather` from each. Looked up when something is sent. */
   to(ids: readonly (string | number)[]): MembersTarget<C>
+  /**
+   * Every member of a role, to send to or to `gather` from; or any of them, to `delegate` to. Looked up when something is
+   * sent.
+   */
   to(role: { readonly role: string }): RoleTarget<C>
 }
 
+/** How to ask, said of the hub: `hub.timeout(5000).delegate(…)`, `hub.signal(signal).to('mailer').request(…)`. */
 export interface AppliesOperators<C extends Contract> {
-  /** See `Caller`. */
+  /**
+   * How long to wait for an answer, in milliseconds; `Infinity` waits for ever. Then the call rejects with
+   * `ERR_HUB_TIMEOUT`, and the handler's `signal` is aborted. @default the `timeout` of `startHub()`, 30000
+   */
   timeout(ms: number): Caller<C>
+  /** When it is aborted, the call rejects with `ERR_HUB_ABORTED`, and the handler's `signal` is aborted. */
   signal(signal: AbortSignal): Caller<C>
+  /**
+   * How often to send the task again when a member dies while working on it, from 0 to 255. Only for work that may run
+   * twice. @default 0
+   */
   retry(times: number): Caller<C>
 }
 

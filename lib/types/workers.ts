@@ -61,6 +61,7 @@ export interface SeatSpec extends WorkerSource {
 
 /** Interchangeable workers: `{ role: 'web', count: 2 }` makes `web-1` and `web-2`. */
 export interface RoleSpec extends WorkerSource {
+  /** The name that they share; their ids are made of it: `hub.to({ role })` means all of them. */
   role: string
   /** How many. @default 1 */
   count?: number

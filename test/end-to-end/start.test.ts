@@ -203,14 +203,16 @@ test('joinHub in no cluster, under plain cluster with JSON, and with advanced se
   assert.is(alone.code, 'ERR_INVALID_ARG_VALUE')
   assert.match(alone.message, /no cluster worker/)
 
-  for (const [serialization, hint, start] of [
+  for (const [serialization, hint, start, protocol] of [
     ['json', /serialization 'json'.*startHub\(\).*'advanced'/, 'foreign'],
     // Many applications teach JSON to write a bigint.
     ['json', /serialization 'json'.*startHub\(\).*'advanced'/, 'foreign-bigint'],
     ['advanced', /no hub forked this worker.*startHub\(/, 'foreign'],
+    // A hub of another version did.
+    ['advanced', /primary's hubwire speaks version 99 of the protocol.*restart the primary/, 'foreign', '99'],
   ] as const) {
     cluster.setupPrimary({ exec: fileURLToPath(exec), serialization })
-    const worker = cluster.fork({ ...env, START: start })
+    const worker = cluster.fork({ ...env, START: start, ...(protocol && { HUBWIRE_PROTOCOL: protocol }) })
     const [[report]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')])
     assert.is(report.code, 'ERR_HUB_PROTOCOL')
     assert.match(report.message, hint)

@@ -9,10 +9,18 @@ import type { Chat } from './workers/chat.js'
 
 const exec = new URL('./workers/chat.js', import.meta.url)
 
+/** Its `maxHttpBufferSize`. */
+const MAX_PACKET = 3e6
+
 /** A test of a hub with these many workers, each with a Socket.IO server. */
-function chat(name: string, count: number, body: (site: Site & { chat: PrimaryHub<Chat> }) => Promise<void>): void {
+function chat(
+  name: string,
+  count: number,
+  body: (site: Site & { chat: PrimaryHub<Chat> }) => Promise<void>,
+  env: Record<string, string> = {},
+): void {
   test(name, () =>
-    withSite([{ role: 'web', count, exec }], {}, (site) =>
+    withSite([{ role: 'web', count, exec, env }], {}, (site) =>
       // The worker's contract is another one than that of most tests.
       body({ ...site, chat: site.hub as unknown as PrimaryHub<Chat> }),
     ),
@@ -32,7 +40,8 @@ chat('sessions of all workers and plain requests mix on one kept-alive connectio
       assert.is((await fetch(port, '/who', { agent })).body, here, 'it is still the same connection')
     }
   }
-  const large = 'x'.repeat(2_000_000)
+  // As large as a packet may be there.
+  const large = 'x'.repeat(MAX_PACKET - '42["echo",""]'.length)
   for (const session of sessions.slice(0, 3)) await session.echo(large)
   // Binary, as engine.io sends it in text.
   for (const session of sessions.slice(0, 3)) {
@@ -131,20 +140,30 @@ chat('a session whose worker is gone is unknown, in engine.io’s own words', 2,
   }
 })
 
-chat('bodies of all kinds are forwarded, and what expects a word before it gets it', 2, async ({ port, chat }) => {
-  const session = await Polling.open(port)
-  await learnOwners(chat)
-  const { client } = await elsewhere(port, session)
-  const head = `POST ${session.target} HTTP/1.1\r\nHost: x\r\n`
-  const answers = () => client.received.split('\r\n\r\nok').length - 1
-  await client.write(`${head}Transfer-Encoding: chunked\r\n\r\n1\r\n3\r\n0\r\n\r\n`)
-  await client.until(() => answers() === 1, 'no answer')
-  await client.write(`${head}Content-Length: 1\r\nExpect: 100-continue\r\n\r\n`)
-  await client.got(/HTTP\/1.1 100 Continue\r\n\r\n$/)
-  await client.write('3')
-  await client.until(() => answers() === 2, 'no answer')
-  client.destroy()
-})
+for (const [who, env] of [
+  ['Node', {}],
+  ['a listener of the server’s own', { JUDGE: 'yes' }],
+] as const) {
+  chat(
+    `bodies of all kinds are forwarded, and what expects a word before it gets it: from ${who}`,
+    2,
+    async ({ port, chat }) => {
+      const session = await Polling.open(port)
+      await learnOwners(chat)
+      const { client } = await elsewhere(port, session)
+      const head = `POST ${session.target} HTTP/1.1\r\nHost: x\r\n`
+      const answers = () => client.received.split('\r\n\r\nok').length - 1
+      await client.write(`${head}Transfer-Encoding: chunked\r\n\r\n1\r\n3\r\n0\r\n\r\n`)
+      await client.until(() => answers() === 1, 'no answer')
+      await client.write(`${head}Content-Length: 1\r\nExpect: 100-continue\r\n\r\n`)
+      await client.got(/HTTP\/1.1 100 Continue\r\n\r\n$/)
+      await client.write('3')
+      await client.until(() => answers() === 2, 'no answer')
+      client.destroy()
+    },
+    env,
+  )
+}
 
 chat(
   'when the owner dies, its answers break off, and what it has not answered is unknown',
@@ -166,6 +185,47 @@ chat(
     for (const client of [half, posting]) client.destroy()
   },
 )
+
+chat('a payload beyond what its owner takes is refused', 2, async ({ port, chat }) => {
+  const session = await Polling.open(port)
+  await learnOwners(chat)
+  const { client } = await elsewhere(port, session)
+  const from = client.received.length
+  await client.write(`POST ${session.target} HTTP/1.1\r\nHost: x\r\nContent-Length: ${MAX_PACKET + 1}\r\n\r\n`)
+  client.write('4'.repeat(MAX_PACKET + 1))
+  // Engine.io, of some versions, closes the connection behind its 413: whether that is read in front of it is chance.
+  const over = () => /^HTTP.1.1 4(13|00) /.test(client.received.slice(from)) || client.closed || client.ended
+  await client.until(over, 'no answer')
+  assert.not.match(client.received.slice(from), /^HTTP.1.1 200 /)
+  client.destroy()
+})
+
+for (const [name, count, path, told] of [
+  ['a path of Socket.IO that the port does not know is told of, once', 2, '/elsewhere', 1],
+  ['one that it knows is not', 2, '/socket.io', 0],
+  ['nor is it where one member alone has all sessions', 1, '/elsewhere', 0],
+] as const) {
+  test(name, () =>
+    withSite(
+      [{ id: 'only', role: 'web', exec }, ...(count > 1 ? [{ id: 'other', role: 'web', exec }] : [])],
+      { path },
+      async ({ port, hub }) => {
+        const chat = hub as unknown as PrimaryHub<Chat>
+        for (let i = 0; i < 4; i++) assert.is((await fetch(port, '/socket.io/?EIO=4&transport=polling')).status, 200)
+        for (const { id, role } of hub.members) {
+          if (role !== 'web') continue
+          const warnings = await chat.to(id).request('warnings')
+          assert.is(warnings.length, told, String(warnings))
+          for (const warning of warnings)
+            assert.match(
+              warning,
+              /opened at "\/socket\.io\/", and .* below "\/elsewhere\/" only\. .*hub\.listen\({ path }\)/,
+            )
+        }
+      },
+    ),
+  )
+}
 
 /** A WebSocket frame of a client. The mask is zeros: the text can be read. */
 const frame = (text: string) => `\x81${String.fromCharCode(0x80 | text.length)}\0\0\0\0${text}`

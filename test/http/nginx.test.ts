@@ -11,6 +11,21 @@ import { until, withSite } from './harness.js'
 const exec = new URL('./workers/chat.js', import.meta.url)
 const nginx = ['nginx', '/usr/sbin/nginx'].find((name) => !spawnSync(name, ['-v']).error)
 
+/** What the documentation tells users to write, with these ports and a smaller pool. */
+async function documented(upstream: number, port: number): Promise<string> {
+  const page = await fs.readFile(new URL('../../../docs/http.md', import.meta.url), 'utf8')
+  let text = /^```nginx\n(.*?)^```$/ms.exec(page)?.[1] ?? ''
+  for (const [theirs, ours] of [
+    ['127.0.0.1:3000;', `127.0.0.1:${upstream};`],
+    ['listen 80;', `listen 127.0.0.1:${port};`],
+    ['keepalive 32;', 'keepalive 8;'],
+  ] as const) {
+    assert.ok(text.includes(theirs), theirs)
+    text = text.replace(theirs, ours)
+  }
+  return text
+}
+
 /** Runs nginx in front of a port, with a pool of connections that all clients share. */
 async function behindNginx(upstream: number, body: (port: number) => Promise<void>): Promise<void> {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'nginx-test-'))
@@ -23,15 +38,7 @@ async function behindNginx(upstream: number, body: (port: number) => Promise<voi
      http {
        access_log off; client_max_body_size 10m;
        ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join('\n')}
-       map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
-       upstream app { server 127.0.0.1:${upstream}; keepalive 8; }
-       server {
-         listen 127.0.0.1:${port};
-         location / {
-           proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Host $host;
-           proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
-         }
-       }
+       ${await documented(upstream, port)}
      }`,
   )
   const child = spawn(nginx as string, ['-p', folder, '-c', path.join(folder, 'nginx.conf')], { stdio: 'ignore' })

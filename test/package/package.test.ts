@@ -153,6 +153,46 @@ export async function worker(): Promise<void> {
 export const isHubError = (error: unknown): error is HubError => error instanceof HubError
 `
 
+// With Socket.IO installed beside it.
+const servers = {
+  'server.mjs': `import { startHub } from 'hubwire'
+import { attachSocketIo } from 'hubwire/socket.io'
+import { Server } from 'socket.io'
+const hub = await startHub()
+const io = attachSocketIo(new Server(), hub)
+console.log(await io.of('/').adapter.serverCount())
+await hub.close()
+`,
+  'server.cjs': `const { startHub } = require('hubwire')
+const { attachSocketIo } = require('hubwire/socket.io')
+const { Server } = require('socket.io')
+async function main() {
+  const hub = await startHub()
+  const io = attachSocketIo(new Server(), hub)
+  console.log(await io.of('/').adapter.serverCount())
+  await hub.close()
+}
+main()
+`,
+}
+
+const typedServer = `import { startHub } from 'hubwire'
+import { attachSocketIo } from 'hubwire/socket.io'
+import { Server } from 'socket.io'
+interface Events {
+  news: (id: number) => void
+}
+export async function main(): Promise<void> {
+  const hub = await startHub()
+  const io: Server<Events, Events> = attachSocketIo(new Server<Events, Events>(), hub)
+  io.emit('news', 1)
+  // @ts-expect-error no string
+  io.emit('news', 'one')
+  // @ts-expect-error no hub
+  attachSocketIo(io, {})
+}
+`
+
 let user: string
 
 test('it installs into an empty folder, and brings no other package', async () => {
@@ -180,12 +220,29 @@ test('installed it works from ESM and from CommonJS, with workers, without a fla
 })
 
 test('installed its types are found, and right, with every module resolution of Node.js', async () => {
+  await checkTypes('app', typed)
+})
+
+test('with Socket.IO beside it hubwire/socket.io works from both, and has its types', async () => {
+  await fs.symlink(path.join(top, 'node_modules/socket.io'), path.join(user, 'node_modules/socket.io'))
+  const { NODE_OPTIONS, ...env } = process.env
+  for (const [file, source] of Object.entries(servers)) {
+    await fs.writeFile(path.join(user, file), source)
+    const { stdout, stderr } = await run(process.execPath, [file], { cwd: user, env, timeout: 20_000 })
+    assert.is(stdout, '1\n', file)
+    assert.is(stderr, '', file)
+  }
+  await checkTypes('server', typedServer)
+})
+
+/** Compiles a source of the user's as ES module and as CommonJS. */
+async function checkTypes(name: string, source: string): Promise<void> {
   // From CommonJS only nodenext knows that an ES module may be required.
   const projects = [
-    { module: 'node16', files: ['app.mts'] },
-    { module: 'nodenext', files: ['app.mts', 'app.cts'] },
+    { module: 'node16', files: [`${name}.mts`] },
+    { module: 'nodenext', files: [`${name}.mts`, `${name}.cts`] },
   ]
-  for (const file of ['app.mts', 'app.cts']) await fs.writeFile(path.join(user, file), typed)
+  for (const file of projects[1]?.files ?? []) await fs.writeFile(path.join(user, file), source)
   const tsc = path.join(top, 'node_modules/typescript/bin/tsc')
   for (const { module, files } of projects) {
     const config = path.join(user, `tsconfig.${module}.json`)
@@ -206,6 +263,6 @@ test('installed its types are found, and right, with every module resolution of 
     )
     assert.is(stdout, '', module)
   }
-})
+}
 
 test.run()

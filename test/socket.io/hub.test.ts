@@ -381,7 +381,7 @@ test('misuse is refused', () => {
     () => hub.serve(new Server() as unknown as http.Server),
     /, not .{1,101}\. That is the Socket\.IO server: give/,
   )
-  misuse(() => attachSocketIo(new Server(), {}), /startHub\(\) or joinHub\(\)/)
+  misuse(() => attachSocketIo(new Server(), {} as typeof hub), /startHub\(\) or joinHub\(\)/)
   misuse(() => attachSocketIo({} as Server, hub), /Server of socket.io/)
 })
 

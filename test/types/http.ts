@@ -82,6 +82,12 @@ interface FromServer {
 const io = attachSocketIo(new Server<FromServer, FromServer>(), worker)
 expectType<Equal<typeof io, Server<FromServer, FromServer>>>()
 attachSocketIo(new Server(), primary)
+attachSocketIo(new Server(), the<Hub<App>>())
+attachSocketIo(new Server(), the<Hub>())
+// @ts-expect-error the hub, not the HTTP server
+attachSocketIo(new Server(), http.createServer())
+// @ts-expect-error the hub, not what is to become it
+attachSocketIo(new Server(), the<Promise<Hub>>())
 // @ts-expect-error the server first
 attachSocketIo(worker, new Server())
 // @ts-expect-error both

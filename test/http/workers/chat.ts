@@ -10,6 +10,8 @@ export interface Chat {
     open: () => { sessions: number; connections: number }
     /** The remote end of the last request of each session, as the worker saw it, and the headers that it has. */
     remotes: () => Record<string, string>
+    /** What this worker warned of. */
+    warnings: () => string[]
   }
 }
 
@@ -17,6 +19,13 @@ const hub = await joinHub<Chat>()
 const server = createApp(() => hub.id)
 // The echo server of the app would answer every upgrade.
 server.removeAllListeners('upgrade')
+if (process.env.JUDGE) {
+  // It decides itself whether a body may come.
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
+    res.writeContinue()
+    server.emit('request', req, res)
+  })
+}
 hub.serve(server)
 const io = new Server(server, { maxHttpBufferSize: 3e6 })
 attachSocketIo(io, hub)
@@ -44,3 +53,6 @@ hub.handle('open', async () => ({
   connections: await new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count))),
 }))
 hub.handle('remotes', () => remotes)
+const warnings: string[] = []
+process.on('warning', ({ message }) => warnings.push(message))
+hub.handle('warnings', () => warnings)
