@@ -9,9 +9,13 @@ import { isThenable } from './thenable.js'
  */
 export interface StandardSchema<Output = unknown> {
   readonly '~standard': {
+    /** Of the interface. */
     readonly version: 1
+    /** Whose validator it is. */
     readonly vendor: string
+    /** Checks a value, and may transform it. */
     readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>
+    /** For the compiler alone. */
     readonly types?: { readonly input: unknown; readonly output: Output } | undefined
   }
 }
@@ -23,7 +27,9 @@ export type StandardResult<Output> =
 
 /** One thing that a validator does not like, and where in the value it stands. */
 export interface StandardIssue {
+  /** What is wrong. */
   readonly message: string
+  /** Where it stands, from the value's root on. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 

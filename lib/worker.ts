@@ -289,3 +289,14 @@ class Worker extends Member {
     this.#pipe?.end()
   }
 }
+
+// The types refuse these; in plain JavaScript "is not a function" would not say where they belong.
+for (const verb of ['fork', 'stop', 'restart', 'reload', 'scale', 'listen']) {
+  Object.defineProperty(Worker.prototype, verb, {
+    value: () => {
+      throw invalid(
+        `hub.${verb}() is a call of the primary, and this is a worker. Call it on what startHub() returned.`,
+      )
+    },
+  })
+}

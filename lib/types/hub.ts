@@ -47,18 +47,31 @@ export interface Hub<C extends Contract = UntypedContract>
 
   /** Subscribes this member. As all methods of an `EventEmitter` but `emit` it acts locally; the hub is told. */
   on<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
+  /** Subscribes this member to the next one. */
   once<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
+  /** Undoes one `on` or `once` of this listener. */
   off<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
+  /** The same as `on`. */
   addListener<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
+  /** As `on`, but before the listeners that are there. */
   prependListener<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
+  /** As `once`, but before the listeners that are there. */
   prependOnceListener<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
+  /** The same as `off`. */
   removeListener<E extends keyof AllEvents<C>>(event: E, listener: AllEvents<C>[E]): this
+  /** Removes the listeners of an event, or of all. */
   removeAllListeners<E extends keyof AllEvents<C>>(event?: E): this
+  /** The events that have listeners in this process. */
   eventNames(): (keyof AllEvents<C> | string | symbol)[]
+  /** The listeners of an event, with the wrappers that `once` put around them. */
   rawListeners<E extends keyof AllEvents<C>>(event: E): AllEvents<C>[E][]
+  /** The listeners of an event in this process. */
   listeners<E extends keyof AllEvents<C>>(event: E): AllEvents<C>[E][]
+  /** How many listeners an event has in this process. */
   listenerCount<E extends keyof AllEvents<C>>(event: E): number
+  /** Above how many listeners of one event Node warns of a leak. */
   getMaxListeners(): number
+  /** Sets above how many listeners of one event Node warns of a leak; 0 for never. */
   setMaxListeners(count: number): this
 
   /**

@@ -69,7 +69,9 @@ export interface RecoveryStats {
 
 /** What the hub knows of one member's link. */
 export interface LinkStats {
+  /** The member's id. */
   readonly id: string
+  /** The number of the process that these are about. */
   readonly incarnation: number
   readonly state: MemberState
   /** Bytes that wait in the hub to be sent there, what is held included. */
@@ -113,7 +115,9 @@ export interface HttpStats {
 
 /** One member that serves HTTP. */
 export interface HttpWorkerStats {
+  /** The member's id. */
   readonly id: string
+  /** The number of the process that these are about. */
   readonly incarnation: number
   /** Open there, or on their way. */
   readonly connections: number

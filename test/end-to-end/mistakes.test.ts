@@ -144,6 +144,15 @@ test(
   }),
 )
 
+test("a worker that calls what only the primary's hub can do is told where that belongs", () =>
+  withHub({ workers: [{ id: 'a', exec }] }, async (plain) => {
+    const hub = plain as unknown as PrimaryHub<Mistakes>
+    for (const verb of ['fork', 'stop', 'restart', 'reload', 'scale', 'listen']) {
+      const why = `hub.${verb}() is a call of the primary, and this is a worker. Call it on what startHub() returned.`
+      assert.is(await hub.to('a').request('lead', verb), `ERR_INVALID_ARG_VALUE: ${why}`)
+    }
+  }))
+
 test('when startHub() resolves, nobody is still starting', () =>
   withHub({ workers: [{ id: 'a', exec }] }, async (hub) => {
     assert.equal(

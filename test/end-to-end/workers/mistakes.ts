@@ -12,6 +12,8 @@ export interface Mistakes {
     send: (bytes: number) => string[]
     large: (bytes: number) => string
     length: (text: string) => number
+    /** Calls what only the primary's hub can do; returns what that came to. */
+    lead: (verb: string) => string
   }
 }
 
@@ -43,3 +45,4 @@ hub.handle('send', async (bytes) => [
   await outcome(() => hub.to('primary').request('length', 'x'.repeat(bytes))),
 ])
 hub.handle('large', (bytes) => 'x'.repeat(bytes))
+hub.handle('lead', (verb) => outcome(() => (hub as unknown as Record<string, () => unknown>)[verb]?.()))
