@@ -79,9 +79,9 @@ export function cpu(who: string): Figure {
 }
 
 /** CPU as a share of one core. */
-export function load(who: string): Figure {
+export function load(who: string, name = `load of ${who}`): Figure {
   return {
-    name: `load of ${who}`,
+    name,
     unit: '%',
     higherIsBetter: false,
     of: ({ usage, elapsed }) => divided(usage.find(({ name }) => name === who)?.cpu, elapsed * 10),

@@ -3,10 +3,10 @@
 declare module 'axon' {
   type Answer = (...parts: unknown[]) => void
   interface Socket {
-    bind(url: string, onBound?: () => void): this
+    bind(url: string): this
     connect(url: string): this
     on(event: 'message', listener: (item: never, reply: Answer) => void): this
-    once(event: 'connect', listener: () => void): this
+    once(event: 'connect' | 'bind', listener: () => void): this
     send(...parts: unknown[]): void
   }
   const axon: { socket(type: 'push' | 'pull' | 'pub' | 'sub' | 'req' | 'rep'): Socket }

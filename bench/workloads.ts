@@ -2,7 +2,7 @@
  * What the contestants of the relay and of tasks are asked to do, and the parts of it that have nothing to do with how
  * messages travel: what is sent, the pump that produces it, and the callers.
  */
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { type Latency, latencyOf } from './measurement.js'
 
 export interface Workload {
@@ -116,13 +116,21 @@ export async function pump(
   }
 }
 
-/** Sends each at its time, whatever became of those before; the turning event loop is what it waits with. */
-export async function pumpAt(rate: number, count: number, send: (i: number, due: number) => void): Promise<void> {
+/**
+ * Sends each at its time, whatever became of those before. Between them it sleeps, by timers that are up to a millisecond
+ * late; where that is too much, it lets the event loop spin, which takes a core.
+ */
+export async function pumpAt(
+  rate: number,
+  count: number,
+  wait: 'sleep' | 'spin',
+  send: (i: number, due: number) => unknown,
+): Promise<void> {
   const start = performance.now()
   for (let i = 0; i < count; ) {
     const now = performance.now()
     for (let due = start + (i * 1000) / rate; i < count && due <= now; due = start + (i * 1000) / rate) send(i++, due)
-    await turn()
+    await (wait === 'sleep' ? sleep(1) : turn())
   }
 }
 
@@ -132,7 +140,7 @@ export async function askAll(job: Job, ask: (i: number) => Promise<unknown>): Pr
   const latencies = new Float64Array(count)
   if (rate !== undefined) {
     const answers: Promise<void>[] = []
-    await pumpAt(rate, count, (i, due) => {
+    await pumpAt(rate, count, 'spin', (i, due) => {
       answers.push(
         ask(i).then(() => {
           latencies[i] = performance.now() - due

@@ -1,16 +1,5 @@
 /** Events from one worker to others. */
-import {
-  COSTS,
-  type Comparison,
-  type Mode,
-  OWN_MEMORY,
-  type Part,
-  PRIMARY_CPU,
-  rate,
-  SERVER_CPU,
-  type Target,
-  WORKERS_CPU,
-} from '../comparison.js'
+import { COSTS, type Comparison, type Mode, type Part, PRIMARY_CPU, rate, type Target } from '../comparison.js'
 import { deliveries, type PayloadName, type Workload } from '../workloads.js'
 import { carriersFor, runCarrier } from './carriers.js'
 
@@ -91,19 +80,4 @@ export const relay: Part = {
     fanOut(8, 'default', ['redis', 'nats']),
   ],
   targets,
-}
-
-/** What one worker does at rates that the literature gives as its limits. */
-export function atRate(rate: number, from: Mode): Comparison {
-  const workload: Workload = { kind: 'events', payload: '100 B', receivers: 1, rate }
-  return {
-    id: `events-at-${rate}`,
-    title: `${rate.toLocaleString('en')} messages of 100 B a second`,
-    how: 'One worker sends, another receives. Load is CPU time as a share of one core; the sender spins between messages.',
-    from,
-    contestants: carriersFor(workload, { default: ['naive', 'hubwire', 'redis'] }),
-    against: 'naive',
-    figures: [PRIMARY_CPU, WORKERS_CPU, SERVER_CPU, OWN_MEMORY],
-    run: runCarrier(workload),
-  }
 }

@@ -101,7 +101,7 @@ export const socketIoPart: Part = {
 }
 
 /** What one worker does with as many clients and deliveries as the literature gives to one. */
-export const oneWorker: Comparison = socketIo(
+export const oneWorkerWithSockets: Comparison = socketIo(
   'one-worker-sockets',
   '2,000 sockets on one worker, 10,000 deliveries a second',
   'One worker, and 2,000 clients, to all of which it emits 5 times a second. Load is CPU time as a share of one core.',

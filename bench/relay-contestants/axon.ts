@@ -32,7 +32,11 @@ async function connect(seat: string): Promise<Client> {
     return { send: (_to, item) => send(item), sendAll: send, request: (_to, item) => request(item), delegate: request }
   }
   const socket = axon.socket(kind[1])
-  await new Promise<void>((resolve) => void socket.bind(url(seat), resolve))
+  // Of Unix sockets it forgets the callback.
+  await new Promise<void>((resolve) => {
+    socket.once('bind', resolve)
+    socket.bind(url(seat))
+  })
   return {
     listen: (onItem) => void socket.on('message', onItem),
     serve: () => void socket.on('message', (item: Item, reply) => reply(item)),

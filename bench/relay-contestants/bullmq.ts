@@ -1,4 +1,4 @@
-/** BullMQ: a queue in Redis. A job's answer comes by its events; nothing of it is kept afterwards. */
+/** BullMQ: a queue in Redis. A job's answer comes by its events. */
 import { Queue, QueueEvents, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
 import { REDIS_URL } from '../brokers.js'
@@ -24,7 +24,8 @@ await run({
     }
     const queue = new Queue<Item, Item>(name, {
       connection: connection(),
-      defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
+      // Some are kept: what is gone at once cannot be waited for.
+      defaultJobOptions: { removeOnComplete: { count: 1000 }, removeOnFail: true },
     })
     // What an earlier run that was interrupted left behind.
     await queue.obliterate({ force: true })

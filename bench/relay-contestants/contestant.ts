@@ -124,7 +124,7 @@ async function work(client: Client): Promise<Latency | undefined> {
   if (job.kind === 'delegated') return askAll(job, (i) => able(client.delegate)(make(i)))
   const send = job.receivers === 1 ? able(client.send).bind(client, RECEIVER) : able(client.sendAll).bind(client)
   const sendOne = (i: number) => send(make(i))
-  if (job.rate !== undefined) await pumpAt(job.rate, job.count, sendOne)
+  if (job.rate !== undefined) await pumpAt(job.rate, job.count, 'sleep', sendOne)
   else await pump(job, sendOne, client)
   return undefined
 }

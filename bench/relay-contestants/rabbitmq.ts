@@ -18,7 +18,10 @@ await run({
       await channel.bindQueue(queue, everybody, '')
       await channel.consume(queue, (message) => message && onMessage(message), { noAck: true })
     }
-    const bytes = (item: Item) => Buffer.from(pack(item) as string)
+    const bytes = (item: Item) => {
+      const packed = pack(item)
+      return typeof packed === 'string' ? Buffer.from(packed) : packed
+    }
     const calls = new Map<string, (answer: Item) => void>()
     let last = 0
     if (seat === SENDER && job.kind !== 'events') {
