@@ -3,7 +3,7 @@ import { runContestant } from '../alternate.js'
 import { type Comparison, cpu, latency, type Mode, more, type Part, rate, type Target } from '../comparison.js'
 
 /** Of a run. */
-const SECONDS = 4
+const SECONDS = 3
 
 const P99 = latency('p99', '/ping p99')
 

@@ -22,7 +22,12 @@ const SECONDS = 2
 const REQUESTS = rate('requests')
 const NO_SESSIONS = 'its clients do not stay where their session is'
 
-const ALL: Contestant[] = ['plain', 'sticky', 'hubwire', 'attached'].map((name) => ({ name }))
+const ALL: Contestant[] = [
+  { name: 'plain' },
+  { name: 'sticky' },
+  { name: 'hubwire' },
+  { name: 'attached', from: 'full' },
+]
 const WITH_SESSIONS: Contestant[] = [{ name: 'plain', cannot: NO_SESSIONS }, { name: 'sticky' }, { name: 'attached' }]
 
 function http(

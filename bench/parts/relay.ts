@@ -70,9 +70,9 @@ export const relay: Part = {
   comparisons: [
     oneWay('10 B', 'full', []),
     oneWay('100 B', 'quick', EVERYBODY),
-    oneWay('1 kB', 'default', ['nats']),
+    oneWay('1 kB', 'default', []),
     oneWay('100 kB', 'full', []),
-    oneWay('64 kB binary', 'default', ['nats'], 'advanced'),
+    oneWay('64 kB binary', 'default', [], 'advanced'),
     oneWay('1 MB binary', 'full', [], 'advanced'),
     oneWay('mixed', 'default', []),
     fanOut(2, 'full', []),

@@ -26,7 +26,7 @@ export const tasks: Part = {
   title: 'Tasks',
   comparisons: [
     delegation(1, 'full', []),
-    delegation(2, 'quick', ['piscina', 'bullmq', 'nats', 'axon']),
+    delegation(2, 'quick', ['piscina', 'bullmq', 'nats']),
     delegation(4, 'full', []),
   ],
   targets: [],
