@@ -3,7 +3,7 @@
  * stopwatch. Each contestant brings a client. Start and end are told by plain `process.send`, beside what is measured.
  */
 import cluster from 'node:cluster'
-import { type Latency, report, Stopwatch } from '../measurement.js'
+import { exitWith, type Latency, report, Stopwatch } from '../measurement.js'
 import { serverProcesses } from '../usage.js'
 import { askAll, type Item, item, jobFromArguments, pump, pumpAt, RECEIVER, receivers, SENDER } from '../workloads.js'
 
@@ -73,8 +73,7 @@ async function primary(contestant: Contestant): Promise<void> {
       go,
       async (result) => {
         await report({ result })
-        for (const worker of workers()) worker.process.kill('SIGKILL')
-        process.exit(0)
+        exitWith(workers())
       },
     )
     stopwatch.start()

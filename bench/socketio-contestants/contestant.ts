@@ -4,7 +4,7 @@ import cluster, { type Worker } from 'node:cluster'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
-import { report, Stopwatch } from '../measurement.js'
+import { exitWith, report, Stopwatch } from '../measurement.js'
 import { type SocketIoJob, tellEvery, windowOf } from '../socketio-workloads.js'
 import { serverProcesses } from '../usage.js'
 import type { FromClients, ToClients } from './clients.js'
@@ -67,8 +67,7 @@ async function primary(contestant: Contestant): Promise<void> {
     async (result) => {
       await report({ result })
       clients.kill('SIGKILL')
-      for (const { worker } of listening) worker.process.kill('SIGKILL')
-      process.exit(0)
+      exitWith(listening.map(({ worker }) => worker))
     },
   )
   clients.on('message', (message: FromClients) => {
