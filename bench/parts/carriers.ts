@@ -23,7 +23,7 @@ const CARRIERS: Record<string, Carrier> = {
   bare: { pace: 1, kinds: NO_TASKS, cannot: TEXT_ONLY },
   hubwire: { pace: 1, kinds: ALL },
   redis: { pace: 0.2, kinds: NO_TASKS, needs: 'redis' },
-  'node-redis': { pace: 0.2, kinds: NO_TASKS, needs: 'redis' },
+  'node-redis': { pace: 0.1, kinds: NO_TASKS, needs: 'redis' },
   nats: { pace: 0.3, kinds: ALL, needs: 'nats' },
   rabbitmq: { pace: 0.05, kinds: NO_TASKS, needs: 'rabbitmq' },
   postgres: {
@@ -37,11 +37,7 @@ const CARRIERS: Record<string, Carrier> = {
         : undefined),
   },
   'node-ipc': { pace: 0.1, kinds: NO_TASKS, cannot: TEXT_ONLY },
-  axon: {
-    pace: 0.2,
-    kinds: ALL,
-    cannot: (workload) => TEXT_ONLY(workload),
-  },
+  axon: { pace: 0.2, kinds: ALL, cannot: TEXT_ONLY },
   faye: { pace: 0.02, kinds: NO_TASKS, cannot: TEXT_ONLY },
   piscina: { pace: 0.5, kinds: ['delegated'] },
   bullmq: { pace: 0.02, kinds: ['delegated'], needs: 'redis' },
@@ -64,7 +60,7 @@ export function carriersFor(workload: Workload, wanted: Partial<Record<Mode, rea
 /** What Hubwire does in the first round, before anything is known of this machine. */
 function firstCount({ kind, payload, receivers, inFlight = 1 }: Workload): number {
   if (kind !== 'events') return inFlight === 1 ? 6000 : 60_000
-  return Math.min(400_000 / Math.sqrt(receivers), 3e8 / bytesOf(payload) / receivers)
+  return Math.min(200_000 / Math.sqrt(receivers), 3e8 / bytesOf(payload) / receivers)
 }
 
 export function runCarrier(workload: Workload): Comparison['run'] {

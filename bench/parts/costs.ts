@@ -22,8 +22,11 @@ const idle: Comparison = {
     'From the first fork until all four listen, as HTTP servers. Memory is what is resident half a second later, in the ' +
     'primary and in each worker; then what primary and workers grow by for each of 2,000 connections that have been ' +
     'answered once, and stay.',
-  from: 'default',
-  contestants: [{ name: 'cluster' }, { name: 'hubwire' }],
+  from: 'quick',
+  contestants: [
+    { name: 'cluster', from: 'quick' },
+    { name: 'hubwire', from: 'quick' },
+  ],
   against: 'cluster',
   figures: [more('start', 'ms'), more('primary', 'MB'), more('each worker', 'MB'), more('each connection', 'kB')],
   run: (name) => runContestant(new URL(`../costs-contestants/${name}.js`, import.meta.url), []),

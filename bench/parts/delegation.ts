@@ -50,7 +50,7 @@ export const delegation: Part = {
       'offered',
       '/ping at 500 a second, beside 10 reports a second',
       'Each ping is timed from the moment at which it was due, over 50 kept-alive connections.',
-      'default',
+      'quick',
     ),
     pings(
       'autocannon',

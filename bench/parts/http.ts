@@ -23,9 +23,9 @@ const REQUESTS = rate('requests')
 const NO_SESSIONS = 'its clients do not stay where their session is'
 
 const ALL: Contestant[] = [
-  { name: 'plain' },
+  { name: 'plain', from: 'quick' },
   { name: 'sticky' },
-  { name: 'hubwire' },
+  { name: 'hubwire', from: 'quick' },
   { name: 'attached', from: 'full' },
 ]
 const WITH_SESSIONS: Contestant[] = [{ name: 'plain', cannot: NO_SESSIONS }, { name: 'sticky' }, { name: 'attached' }]
@@ -62,7 +62,7 @@ export const httpPart: Part = {
   name: 'http',
   title: 'HTTP',
   comparisons: [
-    http('get', 'GET, kept-alive connections', 'default'),
+    http('get', 'GET, kept-alive connections', 'quick'),
     http('post', 'POST of 10 kB, kept-alive connections', 'full'),
     http('close', 'GET, a connection for each', 'full'),
     http('polling', 'GET beside Socket.IO clients that poll', 'full', {

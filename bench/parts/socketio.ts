@@ -93,7 +93,7 @@ export const socketIoPart: Part = {
   comparisons: [
     rooms(2, 'full'),
     rooms(4, 'full'),
-    rooms(8, 'default'),
+    rooms(8, 'quick'),
     broadcast(2000, 'default'),
     broadcast(10_000, 'full'),
   ],
