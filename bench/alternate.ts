@@ -13,7 +13,7 @@ export async function runContestant(file: URL, args: readonly string[]): Promise
   const child = fork(file, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
   let stderr = ''
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    stderr = (stderr + text).slice(-1000)
+    stderr = (stderr + text).slice(-4000)
   })
   let workers: number[] = []
   const end = () => {
@@ -103,10 +103,10 @@ export function summarize(values: readonly number[]): Summary {
   return { median: (lower + upper) / 2, min: sorted[0] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN }
 }
 
-/** The line that says what went wrong, of all that a process printed. */
+/** The line that says what went wrong, of all that a process printed; stacks have paths, and tell nobody else anything. */
 function lastError(stderr: string): string {
-  const lines = stderr.split('\n').filter((line) => line.trim() !== '')
-  return (lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1) ?? '').trim().slice(0, 300)
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !/^\s+at /.test(line))
+  return (lines.findLast((line) => /^\w*Error\b.*:/.test(line)) ?? lines.at(-1) ?? '').trim().slice(0, 300)
 }
 
 function kill(pid: number): void {

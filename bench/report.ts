@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { amount, chart } from './chart.js'
-import type { ComparisonResult, Results, TargetResult } from './results.js'
+import type { Absent, ComparisonResult, Results, TargetResult } from './results.js'
 
 /** Writes `results.json`, `RESULTS.md` and the charts. */
 export function write(folder: string, results: Results): void {
@@ -78,9 +78,17 @@ function section(comparison: ComparisonResult, drawn: ReadonlySet<string>): stri
     ...(rows.length > 0
       ? table([`x: times ${against}`, ...shown.map(({ name, unit }) => `${name}, ${unit}`)], cells)
       : []),
-    ...skipped.map(({ contestant, why }) => `Skipped: ${contestant}, because ${why}.\n`),
-    ...failed.map(({ contestant, why }) => `**Failed**: ${contestant}: ${why}.\n`),
+    ...absent('Skipped', skipped),
+    ...absent('**Failed**', failed),
   ]
+}
+
+/** Those who share a reason share a line. */
+function absent(how: string, some: readonly Absent[]): string[] {
+  return [...new Set(some.map(({ why }) => why))].map((why) => {
+    const names = some.filter((one) => one.why === why).map(({ contestant }) => contestant)
+    return `${how}: ${names.join(', ')}: ${why.replace(/\.$/, '')}.\n`
+  })
 }
 
 function targetTable(targets: readonly TargetResult[]): string[] {
