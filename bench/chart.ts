@@ -25,7 +25,7 @@ export function chart({ title, figures, rows, against }: ComparisonResult): stri
     const y = TOP + index * (BAR + GAP)
     const middle = y + BAR / 2
     const own = contestant === 'hubwire' ? ' class="own"' : ''
-    const times = contestant === against ? '' : ratio === undefined ? '' : ` (${ratio.toPrecision(3)}x)`
+    const times = contestant === against ? '' : ratio === undefined ? '' : ` (${amount(ratio)}x)`
     const [from, to, end] = [min, max, Math.max(median, max)].map((value) => (LEFT + scale(value)).toFixed(1))
     return (
       `<text x="${LEFT - 8}" y="${middle}" text-anchor="end"${own}>${escaped(contestant)}</text>` +

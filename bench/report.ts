@@ -40,12 +40,13 @@ function page(results: Results, drawn: ReadonlySet<string>): string {
     '  process of its own with workers of its own, which does the work twice: once unmeasured, so that what is hot is compiled.',
     `- How often it is done is chosen for each contestant so that a turn takes ${run} ms; where the load is offered at a fixed`,
     '  rate, or comes from autocannon, all have the same.',
-    '- A cell has the median of the rounds, and from where to where they went. The ratio is that of the medians.',
+    '- A cell has the median of the rounds, and the ratio of the medians. The first figure also has from where to where the',
+    '  rounds went; of the others that is in `results.json`.',
     '- CPU is user and system time of all threads of a process within the measured time: what it took to boot is not in it.',
     '  `workers` are all workers together, `server` is the broker: all processes of its program, so others must leave it alone.',
     '- Memory is what was resident at the peak of each process, added up, what Node.js itself takes included.',
     '- Latency at a fixed rate is counted from the moment at which a request should have been sent.',
-    '- Hubwire has no options, and does what its page says. All processes and servers are on this one machine.',
+    '- Hubwire is given no options. All processes and servers are on this one machine.',
     '',
   ]
   for (const { title, comparisons, targets } of parts) {
@@ -66,7 +67,7 @@ function section(comparison: ComparisonResult, drawn: ReadonlySet<string>): stri
       if (!cell) return ''
       const spread =
         index === 0 ? `${amount(cell.median)} (${amount(cell.min)} - ${amount(cell.max)})` : amount(cell.median)
-      return cell.ratio === undefined ? spread : `${spread}, ${cell.ratio.toPrecision(3)}x`
+      return cell.ratio === undefined ? spread : `${spread}, ${amount(cell.ratio)}x`
     }),
   ])
   return [

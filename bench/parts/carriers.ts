@@ -4,6 +4,9 @@ import type { Broker } from '../brokers.js'
 import type { Comparison, Contestant, Mode } from '../comparison.js'
 import { bytesOf, isBinary, type Job, type Workload } from '../workloads.js'
 
+/** Of a run at a fixed rate. */
+const SECONDS = 1
+
 interface Carrier {
   needs?: Broker
   /** How much it does beside Hubwire, as a guess for its first round alone. */
@@ -13,7 +16,8 @@ interface Carrier {
   cannot?(workload: Workload): string | undefined
 }
 
-const TEXT_ONLY = ({ payload }: Workload) => (isBinary(payload) ? 'it carries JSON alone' : undefined)
+const TEXT_ONLY = ({ payload }: Workload) =>
+  isBinary(payload) ? 'its messages are JSON, which has no binary' : undefined
 const NO_TASKS = ['events', 'requests'] as const
 const ALL = ['events', 'requests', 'delegated'] as const
 
@@ -37,7 +41,7 @@ const CARRIERS: Record<string, Carrier> = {
         : undefined),
   },
   'node-ipc': { pace: 0.1, kinds: NO_TASKS, cannot: TEXT_ONLY },
-  axon: { pace: 0.2, kinds: ALL, cannot: TEXT_ONLY },
+  axon: { pace: 0.2, kinds: ALL },
   faye: { pace: 0.02, kinds: NO_TASKS, cannot: TEXT_ONLY },
   piscina: { pace: 0.5, kinds: ['delegated'] },
   bullmq: { pace: 0.02, kinds: ['delegated'], needs: 'redis' },
@@ -64,11 +68,10 @@ function firstCount({ kind, payload, receivers, inFlight = 1 }: Workload): numbe
 }
 
 export function runCarrier(workload: Workload): Comparison['run'] {
-  const seconds = 1
   return (name, known) => {
     const first = Math.ceil(firstCount(workload) * (CARRIERS[name]?.pace ?? 1))
     // At a rate, a run takes its time whoever does it.
-    const count = workload.rate ? workload.rate * seconds : (known ?? Math.max(first, 20))
+    const count = workload.rate ? workload.rate * SECONDS : (known ?? Math.max(first, 20))
     const job: Job = { ...workload, count }
     return runContestant(new URL(`../relay-contestants/${name}.js`, import.meta.url), [JSON.stringify(job)])
   }

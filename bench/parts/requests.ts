@@ -55,17 +55,15 @@ export const requestsPart: Part = {
   name: 'requests',
   title: 'Requests between workers',
   comparisons: [
-    {
-      ...requests(
-        'requests-1',
-        'Requests, one at a time',
-        'One worker asks another, and asks again when it has the answer.',
-        { inFlight: 1 },
-        [P50, P99],
-        'default',
-        ['redis', 'nats'],
-      ),
-    },
+    requests(
+      'requests-1',
+      'Requests, one at a time',
+      'One worker asks another, and asks again when it has the answer.',
+      { inFlight: 1 },
+      [P50, P99],
+      'default',
+      ['redis', 'nats'],
+    ),
     saturated(64, 'quick', ['redis', 'nats']),
     saturated(512, 'default', []),
     offered(1000, 'default', ['nats']),

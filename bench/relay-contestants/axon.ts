@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import axon from 'axon'
 import { socketOf } from '../sockets.js'
-import { type Item, receivers, SENDER } from '../workloads.js'
+import { type Item, isBinary, pack, receivers, SENDER, unpack } from '../workloads.js'
 import { type Client, job, run } from './contestant.js'
 
 await run({ connect })
@@ -27,7 +27,7 @@ async function connect(seat: string): Promise<Client> {
         socket.connect(url(to))
       })
     }
-    const send = (item: Item) => socket.send(item)
+    const send = (item: Item) => socket.send(isBinary(job.payload) ? pack(item) : item)
     const request = (item: Item) => new Promise((resolve) => socket.send(item, resolve))
     return { send: (_to, item) => send(item), sendAll: send, request: (_to, item) => request(item), delegate: request }
   }
@@ -38,7 +38,10 @@ async function connect(seat: string): Promise<Client> {
     socket.bind(url(seat))
   })
   return {
-    listen: (onItem) => void socket.on('message', onItem),
+    listen(onItem) {
+      if (isBinary(job.payload)) socket.on('message', (bytes: Buffer) => onItem(unpack(bytes, job.payload)))
+      else socket.on('message', onItem)
+    },
     serve: () => void socket.on('message', (item: Item, reply) => reply(item)),
   }
 }
