@@ -1,21 +1,20 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import type { Measurement, Report } from './workloads.js'
-
-/** What to do, in words that the contestants of a bench know, and how many times. */
-export interface Task {
-  workload: string
-  count: number
-}
+import type { Measurement, Report } from './measurement.js'
+import { removeSockets } from './sockets.js'
 
 /** Longer than any run takes on a slow machine: whoever is still running then hangs. */
-const TOO_LONG = 120_000
+const TOO_LONG = 60_000
 
 /**
  * Runs one job in a freshly forked primary process, so that its CPU time and its compiled code are its own. Whatever
  * happens, that process and its workers are gone afterwards.
  */
-export async function runContestant(file: URL, job: Task): Promise<Measurement> {
-  const child = fork(file, [job.workload, String(job.count)])
+export async function runContestant(file: URL, args: readonly string[]): Promise<Measurement> {
+  const child = fork(file, args, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
+  let stderr = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-4000)
+  })
   let workers: number[] = []
   const end = () => {
     for (const pid of [child.pid, ...workers]) if (pid !== undefined) kill(pid)
@@ -24,7 +23,7 @@ export async function runContestant(file: URL, job: Task): Promise<Measurement> 
   let timer: NodeJS.Timeout | undefined
   try {
     return await new Promise((resolve, reject) => {
-      const fail = (why: string) => reject(new Error(`${file.pathname.split('/').pop()} ${job.workload}: ${why}`))
+      const fail = (why: string) => reject(new Error(stderr ? `${why}: ${lastError(stderr)}` : why))
       let result: Measurement | undefined
       timer = setTimeout(() => fail(`no result after ${TOO_LONG / 1000} s`), TOO_LONG)
       child.on('message', (message: Report) => {
@@ -32,7 +31,7 @@ export async function runContestant(file: URL, job: Task): Promise<Measurement> 
         else result = message.result
       })
       child.once('error', reject)
-      child.once('exit', (code, signal) => {
+      child.once('close', (code, signal) => {
         if (result && code === 0) resolve(result)
         else fail(`ended with ${signal ?? `code ${code}`} ${result ? 'after' : 'before'} its result`)
       })
@@ -44,33 +43,49 @@ export async function runContestant(file: URL, job: Task): Promise<Measurement> 
   } finally {
     clearTimeout(timer)
     process.off('exit', end)
+    if (child.pid !== undefined) removeSockets(child.pid)
   }
+}
+
+/** What became of the rounds of all contestants. */
+export interface Rounds {
+  measured: Map<string, Measurement[]>
+  /** Why each of these has no figures. The others went on without it. */
+  failed: Map<string, string>
 }
 
 /**
  * Has the contestants do the same job in turn, round after round, so that a noisy minute hits them all. The order
  * rotates. The first round only warms up the machine; each round tells how much the next can do in `target`
- * milliseconds.
+ * milliseconds. Whoever fails is out.
  */
-export async function alternate<Name extends string>(
-  names: readonly Name[],
+export async function alternate(
+  names: readonly string[],
   rounds: number,
   target: number,
-  run: (name: Name, count: number | undefined) => Promise<{ count: number; measurement: Measurement }>,
-  progress: (round: number, name: Name, count: number, measurement: Measurement) => void,
-): Promise<Map<Name, { count: number; measurement: Measurement }[]>> {
-  const counts = new Map<Name, number>()
-  const results = new Map<Name, { count: number; measurement: Measurement }[]>(names.map((name) => [name, []]))
+  run: (name: string, known: number | undefined) => Promise<Measurement>,
+  progress: (round: number, name: string, outcome: Measurement | Error) => void,
+): Promise<Rounds> {
+  const counts = new Map<string, number>()
+  const measured = new Map<string, Measurement[]>(names.map((name) => [name, []]))
+  const failed = new Map<string, string>()
   for (let round = 0; round <= rounds; round++) {
     for (let turn = 0; turn < names.length; turn++) {
-      const name = names[(turn + round) % names.length] as Name
-      const { count, measurement } = await run(name, counts.get(name))
-      progress(round, name, count, measurement)
-      counts.set(name, Math.ceil((count * target) / measurement.elapsed))
-      if (round > 0) results.get(name)?.push({ count, measurement })
+      const name = names[(turn + round) % names.length] as string
+      if (failed.has(name)) continue
+      try {
+        const measurement = await run(name, counts.get(name))
+        progress(round, name, measurement)
+        counts.set(name, Math.ceil((measurement.count * target) / measurement.elapsed))
+        if (round > 0) measured.get(name)?.push(measurement)
+      } catch (error) {
+        progress(round, name, error as Error)
+        failed.set(name, (error as Error).message)
+        measured.delete(name)
+      }
     }
   }
-  return results
+  return { measured, failed }
 }
 
 /** The middle value, and the range that it comes from. */
@@ -86,6 +101,12 @@ export function summarize(values: readonly number[]): Summary {
   const upper = sorted[half] ?? Number.NaN
   const lower = sorted.length % 2 === 0 ? (sorted[half - 1] ?? Number.NaN) : upper
   return { median: (lower + upper) / 2, min: sorted[0] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN }
+}
+
+/** The line that says what went wrong, of all that a process printed; stacks have paths, and tell nobody else anything. */
+function lastError(stderr: string): string {
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !/^\s+at /.test(line))
+  return (lines.findLast((line) => /^\w*Error\b.*:/.test(line)) ?? lines.at(-1) ?? '').trim().slice(0, 300)
 }
 
 function kill(pid: number): void {

@@ -4,6 +4,8 @@ declare module 'autocannon' {
     url: string
     connections: number
     duration: number
+    /** Requests a second, of all connections together; each sends its share at once. */
+    overallRate?: number
     /** Requests on their way on one connection. @default 1 */
     pipelining?: number
     method?: string
@@ -14,6 +16,8 @@ declare module 'autocannon' {
     /** Seconds. */
     duration: number
     errors: number
+    /** Milliseconds, whole ones. */
+    latency: { p50: number; p99: number }
     timeouts: number
     /** Connections that were closed before they should. */
     resets: number

@@ -1,27 +1,54 @@
-/** The load generator: `node http-load.js <port> <workload>`. Tells its parent what it has measured. */
+/** The load generator: `node http-load.js <port> <workload> <seconds>`. Tells its parent what it has measured. */
 import autocannon from 'autocannon'
-import { summarize } from './alternate.js'
-import { BODY, CONNECTIONS, type Load, SECONDS, type Workload } from './http-workloads.js'
+import { io, type Socket } from 'socket.io-client'
+import { BODY, CONNECTIONS, type Load, POLLING_CLIENTS, type Workload } from './http-workloads.js'
+import { latencyOf } from './measurement.js'
 
-const [port, workload] = process.argv.slice(2) as [string, Workload]
+const [port, workload, seconds] = process.argv.slice(2) as [string, Workload, string]
+const url = `http://127.0.0.1:${port}`
 
-const running = autocannon({
-  url: `http://127.0.0.1:${port}/`,
-  connections: CONNECTIONS,
-  // Not so many requests: autocannon notices their end a second late.
-  duration: SECONDS,
-  ...(workload === 'post' && { method: 'POST', body: 'x'.repeat(BODY) }),
-  ...(workload === 'close' && { headers: { connection: 'close' } }),
-})
-// Its own histogram counts whole milliseconds: most answers take less than one.
-const latencies: number[] = []
-running.on('response', (_client, status, _bytes, latency) => {
-  if (status >= 200 && status < 300) latencies.push(latency)
-})
-const result = await running
-const load: Load = {
-  elapsed: result.duration * 1000,
-  p50: summarize(latencies).median,
-  answered: result['2xx'],
+/** What is answered within so many seconds. */
+async function put(duration: number): Promise<Load> {
+  const running = autocannon({
+    url: `${url}/`,
+    connections: CONNECTIONS,
+    // Not so many requests: autocannon notices their end a second late.
+    duration,
+    ...(workload === 'post' && { method: 'POST', body: 'x'.repeat(BODY) }),
+    ...(workload === 'close' && { headers: { connection: 'close' } }),
+  })
+  // Its own histogram counts whole milliseconds: most answers take less than one.
+  const latencies: number[] = []
+  running.on('response', (_client, status, _bytes, latency) => {
+    if (status >= 200 && status < 300) latencies.push(latency)
+  })
+  const result = await running
+  return {
+    elapsed: result.duration * 1000,
+    answered: result['2xx'],
+    latency: latencyOf(Float64Array.from(latencies)),
+  }
 }
+
+let echoes = 0
+const sockets: Socket[] = []
+if (workload === 'polling') {
+  for (let n = 0; n < POLLING_CLIENTS; n++) sockets.push(io(url, { transports: ['polling'], forceNew: true }))
+  await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.once('connect', () => resolve()))))
+  for (const socket of sockets) void talk(socket)
+}
+
+/** Asks, and asks again when it has the answer. */
+async function talk(socket: Socket): Promise<void> {
+  for (;;) {
+    await new Promise<void>((resolve) => socket.emit('echo', resolve))
+    echoes++
+  }
+}
+
+await put(1)
+echoes = 0
+process.send?.('start')
+const load = await put(Number(seconds))
+if (workload === 'polling') load.more = { 'round trips of polling clients': (echoes * 1000) / load.elapsed }
 process.send?.(load, () => process.exit(0))

@@ -2,25 +2,29 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import http, { type Server } from 'node:http'
-import { report } from './workloads.js'
+import type { Server as SocketIoServer } from 'socket.io'
+import { type Latency, report } from './measurement.js'
+import { Meter } from './usage.js'
 
-export const WORKLOADS = ['get', 'post', 'close'] as const
+/** `polling` is `get` with Socket.IO clients that poll in the mix. */
+export const WORKLOADS = ['get', 'post', 'close', 'polling'] as const
 export type Workload = (typeof WORKLOADS)[number]
 
 export const WORKERS = 2
 export const CONNECTIONS = 50
-/** How long a run takes. */
-export const SECONDS = 4
+/** Of `polling`, beside the connections. */
+export const POLLING_CLIENTS = 10
 /** Bytes of a posted body. */
 export const BODY = 10_000
 
-/** What the load generator tells. */
+/** What a load generator tells. */
 export interface Load {
+  /** Milliseconds. */
   elapsed: number
-  /** Milliseconds, with their fractions. */
-  p50: number
-  /** With a status of 2xx. */
+  /** Answers with a status of 2xx. */
   answered: number
+  latency: Latency
+  more?: Record<string, number>
 }
 
 /** The same in every worker, whoever brings its connections. */
@@ -38,30 +42,44 @@ export function createApp(): Server {
   })
 }
 
-/** Puts the load on a port that is served, in a process of its own, and reports; then this one ends. */
-export async function measure(port: number, pids: readonly (number | undefined)[]): Promise<void> {
-  const [workload, count] = process.argv.slice(2) as [string, string]
-  const load = fork(new URL('./http-load.js', import.meta.url), [String(port), workload], { execArgv: [] })
-  await report({ pids: [...pids, load.pid].filter((pid) => pid !== undefined) })
-  const before = process.cpuUsage()
-  const { elapsed, p50, answered } = await resultOf(load)
-  const { user, system } = process.cpuUsage(before)
+/** What the polling clients talk to. */
+export function serveEcho(io: SocketIoServer): void {
+  io.on('connection', (socket) => {
+    socket.on('echo', (answer: () => void) => answer())
+  })
+}
+
+/**
+ * Puts the load on a port that is served, in a process of its own that has the arguments of this one, and reports. Then
+ * this process ends, and its workers with it.
+ */
+export async function measure(
+  port: number,
+  workers: readonly (number | undefined)[],
+  generator = './http-load.js',
+): Promise<void> {
+  const load = fork(new URL(generator, import.meta.url), [String(port), ...process.argv.slice(2)], { execArgv: [] })
+  const pids = workers.filter((pid) => pid !== undefined)
+  await report({ pids: load.pid === undefined ? pids : [...pids, load.pid] })
+  const meter = new Meter([{ name: 'primary', pid: process.pid }, ...pids.map((pid) => ({ name: 'workers', pid }))])
+  // The load warms up first, and tells when it begins.
+  await messageOf(load)
+  meter.start()
+  const { elapsed, answered, latency, more } = (await messageOf(load)) as Load
+  const usage = meter.stop()
   if (answered === 0) throw new Error('no request was answered')
   // Answers are what counts, and not requests: where the server closes connections on its own account, as
-  // `@socket.io/sticky` does, every second one fails. The figures are those of so many answers as were asked for.
-  const scale = Number(count) / answered
-  // A measurement tells latencies in microseconds.
-  await report({ result: { elapsed: elapsed * scale, cpu: (user + system) * scale, p50: p50 * 1000 } })
-  // The workers end with their primary.
+  // `@socket.io/sticky` does, every second one fails.
+  await report({ result: { elapsed, count: answered, usage, latency, ...(more && { more }) } })
   process.exit(0)
 }
 
-async function resultOf(load: ChildProcess): Promise<Load> {
-  const [result] = await Promise.race([
+async function messageOf(load: ChildProcess): Promise<unknown> {
+  const [message] = await Promise.race([
     once(load, 'message'),
     once(load, 'exit').then(([code]) => {
       throw new Error(`the load generator ended with ${code}`)
     }),
   ])
-  return result as Load
+  return message
 }

@@ -1,43 +1,64 @@
 import { parseArgs } from 'node:util'
+import { MODES, type Mode } from './comparison.js'
 
-/** What every bench is told on its command line. */
-export interface BenchOptions<Workload extends string, Contestant extends string> {
+/** What the bench is told on its command line. */
+export interface BenchOptions {
+  /** The parts to run. */
+  parts: string[]
+  mode: Mode
   /** Measured rounds; one to warm up comes before them. */
   rounds: number
-  workloads: Workload[]
-  contestants: Contestant[]
+  /** How long a measured run should take, in milliseconds. */
+  run: number
+  /** Those comparisons alone whose ids it matches. */
+  only: RegExp
+  /** Those contestants alone. */
+  contestants: string[] | undefined
+  /** Where the results go; undefined for `bench/` itself. */
+  out: string | undefined
   /** Makes a missed target an exit code of 1. */
   check: boolean
 }
 
-/** Reads `[--rounds 5] [--only …] [--contestants …] [--check]`, and refuses names that the bench does not know. */
-export function readOptions<Workload extends string, Contestant extends string>(
-  workloads: readonly Workload[],
-  contestants: readonly Contestant[],
-): BenchOptions<Workload, Contestant> {
-  const { values } = parseArgs({
+/** Of each mode, the rounds and the time of a run: long against what is counted, short against the patience. */
+const DEFAULTS: Record<Mode, { rounds: number; run: number }> = {
+  quick: { rounds: 1, run: 150 },
+  default: { rounds: 5, run: 400 },
+  full: { rounds: 7, run: 1500 },
+}
+
+/** Reads the command line, and refuses what the bench does not know. */
+export function readOptions(parts: readonly string[]): BenchOptions {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
-      rounds: { type: 'string', default: '5' },
-      only: { type: 'string', default: workloads.join() },
-      contestants: { type: 'string', default: contestants.join() },
+      quick: { type: 'boolean', default: false },
+      full: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      only: { type: 'string', default: '' },
+      contestants: { type: 'string' },
+      out: { type: 'string' },
       check: { type: 'boolean', default: false },
     },
   })
-  const rounds = Number(values.rounds)
+  if (values.quick && values.full) throw new Error('--quick and --full exclude each other')
+  const unknown = positionals.find((name) => !parts.includes(name))
+  if (unknown !== undefined) throw new Error(`there is no part "${unknown}", but ${parts.join(', ')}`)
+  const mode = MODES.find((name) => name !== 'default' && values[name]) ?? 'default'
+  const rounds = Number(values.rounds ?? DEFAULTS[mode].rounds)
   if (!Number.isInteger(rounds) || rounds < 1) {
     throw new Error(`--rounds takes a whole number from 1 on, not ${values.rounds}`)
   }
+  const whole = positionals.length === 0 && mode !== 'quick' && values.only === '' && values.contestants === undefined
   return {
+    parts: positionals.length > 0 ? positionals : [...parts],
+    mode,
     rounds,
-    workloads: chosen('--only', values.only, workloads),
-    contestants: chosen('--contestants', values.contestants, contestants),
+    run: DEFAULTS[mode].run,
+    only: new RegExp(values.only),
+    contestants: values.contestants?.split(','),
+    // What stands in the repository is of one run: parts and smoke tests go elsewhere.
+    out: values.out ?? (whole ? undefined : 'build/bench-results'),
     check: values.check,
   }
-}
-
-function chosen<Name extends string>(option: string, list: string, names: readonly Name[]): Name[] {
-  const wanted = list.split(',')
-  const unknown = wanted.find((name) => !names.some((known) => known === name))
-  if (unknown !== undefined) throw new Error(`${option} takes ${names.join(', ')}, separated by commas, not ${unknown}`)
-  return names.filter((name) => wanted.includes(name))
 }

@@ -1,70 +1,101 @@
 /**
- * What every contestant is asked to do, and the parts of it that have nothing to do with how messages travel: the
- * object that is sent, the pump that produces them, the callers, and the stopwatch in the primary.
+ * What the contestants of the relay and of tasks are asked to do, and the parts of it that have nothing to do with how
+ * messages travel: what is sent, the pump that produces it, and the callers.
  */
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
+import { type Latency, latencyOf } from './measurement.js'
 
-export const WORKLOADS = ['oneway', 'inflight', 'lone', 'fanout'] as const
-export type Workload = (typeof WORKLOADS)[number]
+export interface Workload {
+  /**
+   * `events` go one way, to one receiver or to all; `requests` to one that answers; `delegated` ones to whichever of the
+   * servers is free.
+   */
+  kind: 'events' | 'requests' | 'delegated'
+  payload: PayloadName
+  /** Workers beside the one that sends. */
+  receivers: number
+  /** Requests on their way at a time. */
+  inFlight?: number
+  /** Sends so many a second, and measures each latency from the moment at which it should have been sent. */
+  rate?: number
+}
 
-export interface Job {
-  workload: Workload
+export interface Job extends Workload {
   /** Messages, requests or events: how many times to do it. */
   count: number
 }
 
-/** What a contestant measured. */
-export interface Measurement {
-  /** Milliseconds of wall clock from the start signal to the end of the work, seen from the primary. */
-  elapsed: number
-  /** Microseconds of the primary's CPU, user and system, in that time. */
-  cpu: number
-  /** Microseconds of one round trip, the median; only for requests. */
-  p50?: number | undefined
-}
+/** The seat that sends or asks. */
+export const SENDER = 'sender'
+/** The seat that receives or answers, where it is one. */
+export const RECEIVER = '101'
 
-/** What a contestant's primary tells the bench. The pids come first, so that nothing is left behind on failure. */
-export type Report = { pids: number[] } | { result: Measurement }
-
-/** The object that travels: about 100 bytes of data, and what real messages have beside it. */
+/** The object that travels: its data, and what real messages have beside it. */
 export interface Item {
-  d: string
+  d: unknown
   i: number
-  to: number
+  to: string
   type: string
 }
 
-const data = 'x'.repeat(100)
+const text = (length: number) => 'x'.repeat(length)
+/** A page of rows, as a database gives them. */
+const rows = (count: number) =>
+  Array.from({ length: count }, (_, id) => ({ id, name: `user ${id}`, active: id % 2 === 0, note: text(40) }))
 
-export function item(i: number): Item {
-  return { d: data, i, to: 101, type: 'task' }
+/** Of each payload its data, and the bytes of it. */
+const PAYLOADS = {
+  '10 B': { data: text(10), bytes: 10 },
+  '100 B': { data: text(100), bytes: 100 },
+  '1 kB': { data: text(1000), bytes: 1000 },
+  '100 kB': { data: rows(1100), bytes: 100_000 },
+  '64 kB binary': { data: new Uint8Array(65_536), bytes: 65_536 },
+  '1 MB binary': { data: new Uint8Array(1_000_000), bytes: 1_000_000 },
+  /** One in a hundred is large. */
+  mixed: { data: text(100), bytes: 1100 },
+} as const
+export type PayloadName = keyof typeof PAYLOADS
+
+export function bytesOf(payload: PayloadName): number {
+  return PAYLOADS[payload].bytes
 }
 
-/** The seat that sends or asks. */
-export const SENDER = 'sender'
-/** The seat that receives or answers, in all workloads but the fan-out. */
-export const RECEIVER = '101'
+export function isBinary(payload: PayloadName): boolean {
+  return PAYLOADS[payload].data instanceof Uint8Array
+}
 
-const FAN_OUT = 8
+export function item(payload: PayloadName, i: number): Item {
+  const { data } = PAYLOADS[payload === 'mixed' && i % 100 === 0 ? '100 kB' : payload]
+  return { d: data, i, to: RECEIVER, type: 'task' }
+}
+
+/** An item as those carry it who know bytes alone: binary as it is, all else as JSON. */
+export function pack(item: Item): string | Buffer {
+  if (item.d instanceof Uint8Array) return Buffer.from(item.d.buffer, item.d.byteOffset, item.d.byteLength)
+  return JSON.stringify(item)
+}
+
+/** Reads what `pack` made. */
+export function unpack(packed: string | Uint8Array, payload: PayloadName): Item {
+  if (isBinary(payload)) return { d: packed, i: 0, to: RECEIVER, type: 'task' }
+  return JSON.parse(typeof packed === 'string' ? packed : decoder.decode(packed))
+}
+
+const decoder = new TextDecoder()
 
 /** Everybody who receives, in this workload. */
-export function receivers(workload: Workload): string[] {
-  return workload === 'fanout' ? Array.from({ length: FAN_OUT }, (_, n) => String(101 + n)) : [RECEIVER]
+export function receivers({ receivers }: Workload): string[] {
+  return Array.from({ length: receivers }, (_, n) => String(101 + n))
 }
 
 /** How many deliveries one message of this workload causes. */
-export function deliveries(workload: Workload): number {
-  return receivers(workload).length
-}
-
-/** How many requests are under way at a time. */
-export function concurrency(workload: Workload): number {
-  return workload === 'inflight' ? 64 : 1
+export function deliveries({ kind, receivers }: Workload): number {
+  return kind === 'events' ? receivers : 1
 }
 
 /** The job from the command line, the same in a contestant's primary and in its workers. */
 export function jobFromArguments(): Job {
-  const [workload, count] = process.argv.slice(2)
-  return { workload: workload as Workload, count: Number(count) }
+  return JSON.parse(process.argv[2] ?? '{}')
 }
 
 /**
@@ -72,21 +103,53 @@ export function jobFromArguments(): Job {
  * `send` may return false to say that it has had enough; then the pump waits for `drained`.
  */
 export async function pump(
-  count: number,
-  slice: number,
-  send: (i: number) => boolean,
-  drained: () => Promise<void>,
+  { count, payload }: Job,
+  send: (i: number) => unknown,
+  client: { drained?(): Promise<unknown>; flush?(): Promise<unknown> },
 ): Promise<void> {
+  // 1000 messages, but no more than a few megabytes.
+  const slice = Math.max(1, Math.min(1000, Math.floor(4e6 / bytesOf(payload))))
   for (let i = 0; i < count; ) {
     const end = Math.min(count, i + slice)
-    while (i < end) if (!send(i++)) await drained()
-    await new Promise((resolve) => setImmediate(resolve))
+    while (i < end) if (send(i++) === false) await client.drained?.()
+    await (client.flush?.() ?? turn())
   }
 }
 
-/** Asks `count` times, `inFlight` at a time; the median round trip in microseconds. */
-export async function askAll(count: number, inFlight: number, ask: (i: number) => Promise<unknown>): Promise<number> {
+/**
+ * Sends each at its time, whatever became of those before. Between them it sleeps, by timers that are up to a millisecond
+ * late; where that is too much, it lets the event loop spin, which takes a core.
+ */
+export async function pumpAt(
+  rate: number,
+  count: number,
+  wait: 'sleep' | 'spin',
+  send: (i: number, due: number) => unknown,
+): Promise<void> {
+  const start = performance.now()
+  for (let i = 0; i < count; ) {
+    const now = performance.now()
+    for (let due = start + (i * 1000) / rate; i < count && due <= now; due = start + (i * 1000) / rate) send(i++, due)
+    await (wait === 'sleep' ? sleep(1) : turn())
+  }
+}
+
+/** Asks `count` times, as the job says, and tells how long the answers took. */
+export async function askAll(job: Job, ask: (i: number) => Promise<unknown>): Promise<Latency> {
+  const { count, inFlight = 1, rate } = job
   const latencies = new Float64Array(count)
+  if (rate !== undefined) {
+    const answers: Promise<void>[] = []
+    await pumpAt(rate, count, 'spin', (i, due) => {
+      answers.push(
+        ask(i).then(() => {
+          latencies[i] = performance.now() - due
+        }),
+      )
+    })
+    await Promise.all(answers)
+    return latencyOf(latencies)
+  }
   let next = 0
   const caller = async () => {
     while (next < count) {
@@ -97,58 +160,5 @@ export async function askAll(count: number, inFlight: number, ask: (i: number) =
     }
   }
   await Promise.all(Array.from({ length: inFlight }, caller))
-  latencies.sort()
-  return (latencies[count >> 1] ?? Number.NaN) * 1000
-}
-
-/**
- * Runs in the primary. The work is done twice by the same processes: once to let V8 compile what is hot, and once more
- * under the stopwatch, from the start signal to the last of the workers' `done`.
- */
-export class Stopwatch {
-  #wall = 0
-  #cpu = process.cpuUsage()
-  #warm = false
-  readonly #dones: number
-  #left: number
-  readonly #go: () => void
-  readonly #finish: (measurement: Measurement) => void
-
-  constructor(dones: number, go: () => void, finish: (measurement: Measurement) => void) {
-    this.#dones = dones
-    this.#left = dones
-    this.#go = go
-    this.#finish = finish
-  }
-
-  start(): void {
-    this.#go()
-  }
-
-  done(p50?: number): void {
-    if (--this.#left > 0) return
-    if (this.#warm) {
-      const elapsed = performance.now() - this.#wall
-      const { user, system } = process.cpuUsage(this.#cpu)
-      this.#finish({ elapsed, cpu: user + system, p50 })
-      return
-    }
-    this.#warm = true
-    this.#left = this.#dones
-    this.#cpu = process.cpuUsage()
-    this.#wall = performance.now()
-    this.#go()
-  }
-}
-
-/** Tells the bench, and resolves when it has been told. */
-export function report(message: Report): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (!process.send) {
-      console.log(message)
-      resolve()
-      return
-    }
-    process.send(message, undefined, {}, (error: Error | null) => (error ? reject(error) : resolve()))
-  })
+  return latencyOf(latencies)
 }

@@ -3,7 +3,7 @@ import cluster from 'node:cluster'
 import { joinHub, startHub } from 'hubwire'
 import { attachSocketIo } from 'hubwire/socket.io'
 import { Server } from 'socket.io'
-import { createApp, measure, WORKERS } from '../http-workloads.js'
+import { createApp, measure, serveEcho, WORKERS } from '../http-workloads.js'
 
 if (cluster.isPrimary) {
   const hub = await startHub({ workers: [{ role: 'web', count: WORKERS }] })
@@ -16,5 +16,5 @@ if (cluster.isPrimary) {
   const hub = await joinHub()
   const server = createApp()
   hub.serve(server)
-  attachSocketIo(new Server(server), hub)
+  serveEcho(attachSocketIo(new Server(server), hub))
 }

@@ -5,7 +5,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setupMaster, setupWorker } from '@socket.io/sticky'
 import { Server } from 'socket.io'
-import { createApp, measure, WORKERS } from '../http-workloads.js'
+import { createApp, measure, serveEcho, WORKERS } from '../http-workloads.js'
 
 if (cluster.isPrimary) {
   const server = http.createServer()
@@ -20,6 +20,8 @@ if (cluster.isPrimary) {
     workers.map((worker) => worker.process.pid),
   )
 } else {
-  setupWorker(new Server(createApp()))
+  const io = new Server(createApp())
+  setupWorker(io)
+  serveEcho(io)
   process.send?.('ready')
 }

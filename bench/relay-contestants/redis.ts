@@ -1,52 +1,40 @@
 /** Redis publish and subscribe, by ioredis with automatic pipelining. A request is two messages, by hand. */
 import { Redis } from 'ioredis'
 import { REDIS_URL } from '../brokers.js'
-import { type Client, run } from './broker.js'
+import { isBinary, pack, SENDER, unpack } from '../workloads.js'
+import { job, PREFIX, run } from './contestant.js'
+import { Calls } from './requests.js'
 
-await run(async () => {
-  const publisher = new Redis(REDIS_URL, { enableAutoPipelining: true })
-  // A connection that subscribes can do nothing else.
-  const subscriber = new Redis(REDIS_URL)
-  const listeners = new Map<string, (text: string) => void>()
-  subscriber.on('message', (channel: string, text: string) => listeners.get(channel)?.(text))
-
-  let last: Promise<unknown> = Promise.resolve()
-  let lastCall = 0
-  const calls = new Map<number, (answer: string) => void>()
-  const inbox = `answers:${process.pid}`
-
-  const client: Client = {
-    async subscribe(channel, onText) {
-      listeners.set(channel, onText)
-      await subscriber.subscribe(channel)
-    },
-    publish(channel, text) {
-      last = publisher.publish(channel, text)
-    },
-    async flush() {
-      await last
-    },
-    async serve(id, answer) {
-      await client.subscribe(`tasks:${id}`, (request) => {
-        const [call, to] = request.split(' ', 2) as [string, string]
-        const input = request.slice(call.length + to.length + 2)
-        client.publish(to, `${call} ${answer(input)}`)
-      })
-    },
-    ask(id, input) {
-      const call = ++lastCall
-      return new Promise((resolve) => {
-        calls.set(call, resolve)
-        client.publish(`tasks:${id}`, `${call} ${inbox} ${input}`)
-      })
-    },
-  }
-  await client.subscribe(inbox, (answer) => {
-    const end = answer.indexOf(' ')
-    const call = Number(answer.slice(0, end))
-    const resolve = calls.get(call)
-    calls.delete(call)
-    resolve?.(answer.slice(end + 1))
-  })
-  return client
+await run({
+  server: 'redis-server',
+  async connect(seat) {
+    const publisher = new Redis(REDIS_URL, { enableAutoPipelining: true })
+    // A connection that subscribes can do nothing else.
+    const subscriber = new Redis(REDIS_URL)
+    let last: Promise<unknown> = Promise.resolve()
+    const publish = (channel: string, packed: string | Buffer) => {
+      last = publisher.publish(PREFIX + channel, packed)
+    }
+    const calls = new Calls(publish)
+    if (seat === SENDER && job.kind !== 'events') {
+      subscriber.on('message', (_channel, text) => calls.onAnswer(text))
+      await subscriber.subscribe(PREFIX + calls.inbox)
+    }
+    return {
+      async listen(onItem) {
+        const onMessage = (_channel: unknown, packed: string | Buffer) => onItem(unpack(packed, job.payload))
+        if (isBinary(job.payload)) subscriber.on('messageBuffer', onMessage)
+        else subscriber.on('message', onMessage)
+        await subscriber.subscribe(PREFIX + seat, `${PREFIX}everybody`)
+      },
+      async serve() {
+        subscriber.on('message', (_channel, text) => calls.onRequest(text))
+        await subscriber.subscribe(PREFIX + seat)
+      },
+      send: (to, item) => publish(to, pack(item)),
+      sendAll: (item) => publish('everybody', pack(item)),
+      flush: () => last,
+      request: (to, item) => calls.request(to, item),
+    }
+  },
 })

@@ -4,11 +4,10 @@ import cluster, { type Worker } from 'node:cluster'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Server } from 'socket.io'
-import { report, Stopwatch } from '../workloads.js'
+import { exitWith, report, Stopwatch } from '../measurement.js'
+import { type SocketIoJob, tellEvery, windowOf } from '../socketio-workloads.js'
+import { serverProcesses } from '../usage.js'
 import type { FromClients, ToClients } from './clients.js'
-
-export const SOCKETIO_WORKLOADS = ['rooms-2', 'rooms-8', 'broadcast'] as const
-export type SocketIoWorkload = (typeof SOCKETIO_WORKLOADS)[number]
 
 /** An adapter with its way to fork workers. */
 export interface Contestant {
@@ -16,22 +15,16 @@ export interface Contestant {
   start(workers: number): Promise<void>
   /** In a worker. */
   attach(io: Server): Promise<void>
+  /** What the program of its server is called; its CPU and memory are counted. */
+  server?: string
 }
-
-export const CLIENTS = 2000
-
-/** How many deliveries may be on their way: no adapter tells its senders to slow down. */
-const WINDOW = { room: 2000, broadcast: 20 * CLIENTS }
-/** How often the clients tell what they got, in deliveries. */
-const EVERY = { room: 250, broadcast: CLIENTS }
 
 type ToWorker = { bench: 'go' } | { bench: 'delivered'; count: number }
 type FromWorker = { bench: 'listening'; port: number }
 
-const [workload, countText] = process.argv.slice(2) as [SocketIoWorkload, string]
-const count = Number(countText)
-const kind = workload === 'broadcast' ? 'broadcast' : 'room'
-const receivers = kind === 'broadcast' ? CLIENTS : 1
+const job: SocketIoJob = JSON.parse(process.argv[2] ?? '{}')
+/** Clients that each message reaches. */
+const receivers = job.kind === 'broadcast' ? job.clients : 1
 
 export async function run(contestant: Contestant): Promise<void> {
   if (cluster.isPrimary) await primary(contestant)
@@ -40,35 +33,41 @@ export async function run(contestant: Contestant): Promise<void> {
 
 async function primary(contestant: Contestant): Promise<void> {
   const listening: { worker: Worker; port: number }[] = []
-  const size = workload === 'rooms-8' ? 8 : 2
   const ready = new Promise<void>((resolve) => {
     cluster.on('message', (worker, message: FromWorker) => {
       if (message?.bench !== 'listening') return
       listening.push({ worker, port: message.port })
-      if (listening.length === size) resolve()
+      if (listening.length === job.workers) resolve()
     })
   })
-  await contestant.start(size)
+  await contestant.start(job.workers)
   await ready
   const clients = fork(new URL('./clients.js', import.meta.url))
-  const pids = [clients.pid, ...listening.map(({ worker }) => worker.process.pid)]
-  await report({ pids: pids.filter((pid) => pid !== undefined) })
+  const workers = listening.flatMap(({ worker: { process } }) => (process.pid === undefined ? [] : [process.pid]))
+  await report({ pids: clients.pid === undefined ? workers : [clients.pid, ...workers] })
   process.once('exit', () => clients.kill('SIGKILL'))
 
-  const [sender, receiver] = listening as [(typeof listening)[0], (typeof listening)[0]]
+  const sender = listening[0] as (typeof listening)[0]
+  const receiver = listening.at(-1) as (typeof listening)[0]
   const tell = (message: ToWorker) => sender.worker.send(message)
   let goal = 0
   const stopwatch = new Stopwatch(
-    1,
+    {
+      count: job.count,
+      dones: 1,
+      processes: [
+        ...workers.map((pid) => ({ name: 'workers', pid })),
+        ...(contestant.server ? serverProcesses(contestant.server) : []),
+      ],
+    },
     () => {
-      goal += count * receivers
+      goal += job.count * receivers
       tell({ bench: 'go' })
     },
     async (result) => {
       await report({ result })
       clients.kill('SIGKILL')
-      for (const { worker } of listening) worker.process.kill('SIGKILL')
-      process.exit(0)
+      exitWith(listening.map(({ worker }) => worker))
     },
   )
   clients.on('message', (message: FromClients) => {
@@ -81,10 +80,10 @@ async function primary(contestant: Contestant): Promise<void> {
     }
   })
   const connect =
-    kind === 'broadcast'
-      ? listening.map(({ port }) => ({ port, count: CLIENTS / listening.length }))
+    job.kind === 'broadcast'
+      ? listening.map(({ port }) => ({ port, count: job.clients / listening.length }))
       : [{ port: receiver.port, count: 1 }]
-  clients.send({ connect, every: EVERY[kind] } satisfies ToClients)
+  clients.send({ connect, every: tellEvery(job) } satisfies ToClients)
 }
 
 async function worker(contestant: Contestant): Promise<void> {
@@ -100,35 +99,36 @@ async function worker(contestant: Contestant): Promise<void> {
   let delivered = 0
   let goal = 0
   let pumping = false
+  let start = 0
+  let sentBefore = 0
+  const mayGo = () => {
+    if (sent >= goal) return false
+    if (job.rate === undefined) return sent * receivers - delivered < windowOf(job)
+    return (sent - sentBefore) * receivers <= ((performance.now() - start) / 1000) * job.rate
+  }
   const pump = () => {
     pumping = false
-    for (let slice = 0; slice < 100 && sent < goal && sent * receivers - delivered < WINDOW[kind]; slice++) {
+    for (let slice = 0; slice < 100 && mayGo(); slice++) {
       const message = { text: 'hello world', n: sent++, user: 'alice' }
-      if (kind === 'room') io.to('room').emit('m', message)
+      if (job.kind === 'room') io.to('room').emit('m', message)
       else io.emit('m', message)
     }
-    if (sent < goal && sent * receivers - delivered < WINDOW[kind]) schedule()
+    if (job.rate === undefined ? mayGo() : sent < goal) schedule()
   }
   const schedule = () => {
     if (pumping) return
     pumping = true
-    setImmediate(pump)
+    if (job.rate === undefined) setImmediate(pump)
+    else setTimeout(pump, 1)
   }
   process.on('message', (message: ToWorker) => {
-    if (message?.bench === 'go') goal += count
-    else if (message?.bench === 'delivered') delivered = message.count
+    if (message?.bench === 'go') {
+      goal += job.count
+      start = performance.now()
+      sentBefore = sent
+    } else if (message?.bench === 'delivered') delivered = message.count
     else return
     schedule()
   })
   process.send?.({ bench: 'listening', port: (server.address() as AddressInfo).port } satisfies FromWorker)
-}
-
-/** Deliveries that a job of this workload comes to. */
-export function deliveriesOf(workload: SocketIoWorkload, count: number): number {
-  return workload === 'broadcast' ? count * CLIENTS : count
-}
-
-/** A count whose deliveries the clients tell to the last. */
-export function roundUp(workload: SocketIoWorkload, count: number): number {
-  return workload === 'broadcast' ? count : Math.ceil(count / EVERY.room) * EVERY.room
 }

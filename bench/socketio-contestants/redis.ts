@@ -5,6 +5,7 @@ import { REDIS_URL } from '../brokers.js'
 import { run } from './contestant.js'
 
 await run({
+  server: 'redis-server',
   async start(workers) {
     for (let i = 0; i < workers; i++) cluster.fork()
   },

@@ -1,0 +1,40 @@
+/** What is paid before anything is done: loading, starting, memory. */
+import { runContestant } from '../alternate.js'
+import { type Comparison, more, type Part } from '../comparison.js'
+
+const PACKAGES = ['nothing', 'hubwire', 'hubwire/socket.io', 'ioredis', 'nats', 'socket.io', 'bullmq']
+
+const imports: Comparison = {
+  id: 'import',
+  title: 'Loading a package',
+  how: '`await import(…)` in a process that has loaded nothing else; the files are in the page cache after the warm-up.',
+  from: 'default',
+  contestants: PACKAGES.map((name) => ({ name, from: name === 'bullmq' ? 'full' : 'default' })),
+  against: 'hubwire',
+  figures: [more('import', 'ms')],
+  run: (name) => runContestant(new URL('../costs-contestants/import.js', import.meta.url), [name]),
+}
+
+const idle: Comparison = {
+  id: 'idle',
+  title: 'Starting 4 workers, and what they take that do nothing',
+  how:
+    'From the first fork until all four listen, as HTTP servers. Memory is what is resident half a second later, in the ' +
+    'primary and in each worker; then what primary and workers grow by for each of 2,000 connections that have been ' +
+    'answered once, and stay.',
+  from: 'quick',
+  contestants: [
+    { name: 'cluster', from: 'quick' },
+    { name: 'hubwire', from: 'quick' },
+  ],
+  against: 'cluster',
+  figures: [more('start', 'ms'), more('primary', 'MB'), more('each worker', 'MB'), more('each connection', 'kB')],
+  run: (name) => runContestant(new URL(`../costs-contestants/${name}.js`, import.meta.url), []),
+}
+
+export const costs: Part = {
+  name: 'costs',
+  title: 'What it costs to be there',
+  comparisons: [imports, idle],
+  targets: [],
+}

@@ -1,0 +1,6 @@
+/** What piscina's threads run. */
+import type { Item } from '../workloads.js'
+
+export default function echo(item: Item): Item {
+  return item
+}

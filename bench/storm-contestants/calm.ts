@@ -1,0 +1,4 @@
+/** No connections at all. */
+import { run } from './contestant.js'
+
+await run({ open: async () => [], serve() {} })
