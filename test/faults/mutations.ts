@@ -1,0 +1,3 @@
+export async function plant(_seed: number, _only?: string): Promise<boolean> {
+  return false
+}
