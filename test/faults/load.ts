@@ -11,6 +11,7 @@ const STEP = Number(process.env.FAULTS_STEP ?? 40)
 const PATIENT = 120_000
 const USUAL = 40_000
 const SHORT = 60
+const CONCURRENCY = 4
 
 const bit = (id: string) => 1 << SEATS.indexOf(id as (typeof SEATS)[number])
 const bits = (ids: readonly string[]) => ids.reduce((mask, id) => mask | bit(id), 0)
@@ -25,6 +26,7 @@ export class Load {
   readonly #calls = new Set<Promise<void>>()
   readonly #heard = new Map<string, number>()
   #n = 0
+  #working = 0
   #going = false
   #loop: Promise<void> = Promise.resolve()
 
@@ -113,10 +115,12 @@ export class Load {
         'work',
         async (ask, { from }) => {
           this.#ran(ask, from)
+          if (++this.#working > CONCURRENCY) this.#wrong(`${this.#working} run at a time`)
           await sleep(ask.ms)
+          this.#working--
           return { key: ask.key, by: this.#name }
         },
-        { concurrency: 4 },
+        { concurrency: CONCURRENCY },
       )
     }
     hub.lifecycle.on('leave', ({ id, incarnation }) => this.#history.write(`L ${id} ${incarnation}`))
@@ -205,7 +209,7 @@ export class Load {
   /** A call to whoever is free, which is sent again when that one dies. */
   #delegate(): Promise<void> {
     const ask = this.#ask(false, false)
-    ask.ms = this.#random.below(60)
+    ask.ms = this.#random.chance(0.2) ? 100 + this.#random.below(900) : this.#random.below(40)
     this.#history.write(`Q ${ask.n} * 200 ${PATIENT} plain ${Date.now()}`)
     return this.#settle(ask, this.#hub.timeout(PATIENT).retry(200).delegate('work', ask))
   }

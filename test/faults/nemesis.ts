@@ -4,8 +4,8 @@ import type { Harm } from './contract.js'
 import type { World } from './world.js'
 
 /** Between two faults, in milliseconds. */
-const LEAST_PAUSE = 150
-const MORE_PAUSE = 900
+const LEAST_PAUSE = 100
+const MORE_PAUSE = 700
 
 /** What may go wrong with a call of the nemesis's own, because it does more harm meanwhile. */
 const EXPECTED = new Set(['ERR_HUB_MEMBER_EXITED', 'ERR_HUB_TIMEOUT', 'ERR_HUB_CLOSED', 'ERR_HUB_OVERLOADED'])

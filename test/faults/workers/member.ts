@@ -9,11 +9,19 @@ import { Random } from '../../fuzz/random.js'
 import { type Faults, type Harm, processName } from '../contract.js'
 import { History, readPhase } from '../history.js'
 import { Load } from '../load.js'
+import { watchAnswers } from '../witness.js'
 
 // Of what it is made to send wrongly it is warned, as it should be.
 process.removeAllListeners('warning')
 
 const folder = process.env.FAULTS_FOLDER as string
+// What it sees before it knows its name waits.
+const seen: string[] = []
+let history: History | undefined
+watchAnswers((words) => {
+  if (history) history.write(`W ${words}`)
+  else seen.push(words)
+})
 const phase = readPhase(folder)
 const hub = await joinHub<Faults>({
   onStop: () => {
@@ -21,7 +29,8 @@ const hub = await joinHub<Faults>({
   },
 })
 const name = processName(hub.id, process.pid)
-const history = new History(folder, name)
+history = new History(folder, name)
+for (const words of seen) history.write(`W ${words}`)
 const server = createServer((_request, response) => response.end(name))
 const io = attachSocketIo(hub.role === 'web' ? new Server(server, { serveClient: false }) : new Server(), hub)
 if (hub.role === 'web') hub.serve(server)
