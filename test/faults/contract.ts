@@ -1,3 +1,5 @@
+import type { Usage } from '../soak/usage.js'
+
 /** What the members of a campaign say to each other. */
 export interface Faults {
   events: {
@@ -19,6 +21,7 @@ export interface Faults {
     rest: () => Promise<void>
     /** Sends a last message to everybody, and a last packet to all clients; returns their numbers. */
     mark: () => { item: number; packet: number }
+    usage: () => Promise<Usage>
     /** How this member sees the hub. */
     view: () => View
   }

@@ -5,8 +5,6 @@ import type { Random } from '../fuzz/random.js'
 import { type Ask, type Faults, processName, ROLES, ROOMS, SEATS, type View } from './contract.js'
 import type { History } from './history.js'
 
-/** Between two steps of a member, in milliseconds. */
-const STEP = Number(process.env.FAULTS_STEP ?? 40)
 /** How long a call waits that may be sent again, and one that may not, in milliseconds. */
 const PATIENT = 120_000
 const USUAL = 40_000
@@ -25,6 +23,8 @@ export class Load {
   readonly #name: string
   readonly #calls = new Set<Promise<void>>()
   readonly #heard = new Map<string, number>()
+  /** Between two steps, in milliseconds. */
+  readonly #step = Number(process.env.FAULTS_STEP ?? 40)
   #n = 0
   #working = 0
   #going = false
@@ -139,7 +139,7 @@ export class Load {
       if (this.#random.chance(0.4)) this.#track(this.#delegate())
       if (this.#random.chance(0.5)) this.#packet(this.#random.chance(0.1) ? '*' : `room-${this.#random.below(ROOMS)}`)
       if (!goesOn) await this.#drained()
-      await sleep(STEP)
+      await sleep(this.#step)
     }
   }
 

@@ -167,7 +167,7 @@ function mutate(file: string, { name, target, instead }: Mutation): void {
 }
 
 function run(script: string, seed: number): Promise<{ passed: boolean; violations: string[] }> {
-  const child = spawn(process.execPath, [script, '--seconds', '16', '--rage', '11', '--seed', String(seed)], {
+  const child = spawn(process.execPath, [script, '--seconds', '48', '--rage', '11', '--seed', String(seed)], {
     stdio: ['ignore', 'pipe', 'inherit'],
     // A bug that keeps the hub from being whole again is not waited for longer than that.
     env: { ...process.env, FAULTS_RECOVERY: '20000' },

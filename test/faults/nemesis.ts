@@ -46,10 +46,10 @@ export class Nemesis {
   /** What it asked for, and failed as it should not. */
   readonly surprises: string[] = []
 
-  constructor(world: World, seed: number) {
+  constructor(world: World, seed: number, victims?: readonly string[]) {
     this.#world = world
     this.random = new Random(seed)
-    this.#victims = world.hub.members.map(({ id }) => id).filter((id) => id !== 'primary')
+    this.#victims = victims ?? world.hub.members.map(({ id }) => id).filter((id) => id !== 'primary')
   }
 
   async rage(milliseconds: number): Promise<void> {
@@ -60,6 +60,12 @@ export class Nemesis {
       const what = FAULTS[name]?.strike(this)
       this.log.push(`${Math.round(performance.now() - start)} ${name} ${what}`)
     }
+  }
+
+  /** One of the milder faults, such as any day brings. */
+  disturb(): void {
+    const name = this.random.pick(['kill', 'restart', 'reload', 'cut', 'half', 'stop'])
+    this.log.push(`${name} ${FAULTS[name]?.strike(this)}`)
   }
 
   /** Lets everybody go on, and waits until what it asked for is over. */

@@ -7,6 +7,8 @@ import { History, readPhase } from '../history.js'
 
 export type Order =
   | { t: 'begin'; round: number }
+  /** Asks go on, or stop. */
+  | { t: 'go' }
   | { t: 'rest' }
   | { t: 'cut'; count: number }
   | { t: 'visit'; kind: keyof typeof VISITS; count: number }
@@ -19,6 +21,8 @@ export interface ClientsState {
   asking: number
   /** The greatest number of each sender, over the client that has heard least of it. */
   heard: Record<string, number>
+  /** How long asks took since this was asked last, in milliseconds. */
+  trips: number[]
 }
 
 /** Between two questions of a client, in milliseconds. */
@@ -28,6 +32,7 @@ const history = new History(folder, 'clients')
 const random = new Random(readPhase(folder).seed ^ 0x5bd1e995)
 let going = false
 let asking = 0
+let trips: number[] = []
 
 class Client {
   readonly #number: number
@@ -98,9 +103,11 @@ class Client {
     if (!going || !this.id) return
     const key = `${this.#number}/${++this.#asked}`
     asking++
+    const begun = performance.now()
     history.write(`K ${key}`)
     this.#socket.timeout(60_000).emit('ask', key, (error: Error | null, answer: string) => {
       asking--
+      if (!error) trips.push(performance.now() - begun)
       history.write(`k ${key} ${error ? 'none' : answer}`)
     })
   }
@@ -155,6 +162,9 @@ process.on('message', (order: Order & { id: number }) => {
       for (const client of clients) client.write()
       going = true
       break
+    case 'go':
+      going = true
+      break
     case 'rest':
       going = false
       break
@@ -166,7 +176,8 @@ process.on('message', (order: Order & { id: number }) => {
       break
     case 'state': {
       const connected = clients.flatMap(({ id }) => id ?? [])
-      answer = { connected, asking, heard: heard() } satisfies ClientsState
+      answer = { connected, asking, heard: heard(), trips } satisfies ClientsState
+      trips = []
       break
     }
     case 'leave':

@@ -6,6 +6,7 @@ import { Server } from 'socket.io'
 import { MARKER } from '#lib/wire/batch.js'
 import { callFrame, controlFrame, Kind } from '#lib/wire/frame.js'
 import { Random } from '../../fuzz/random.js'
+import { usage } from '../../soak/usage.js'
 import { type Faults, type Harm, processName } from '../contract.js'
 import { History, readPhase } from '../history.js'
 import { Load } from '../load.js'
@@ -49,6 +50,7 @@ hub.handle('begin', (round) => load.begin(round))
 hub.handle('go', () => load.start())
 hub.handle('rest', () => load.rest())
 hub.handle('mark', () => load.mark())
+hub.handle('usage', usage)
 hub.handle('view', () => load.view())
 hub.on('misbehave', harm)
 if (phase.going) load.start()
