@@ -20,7 +20,7 @@ export interface Faults {
     /** Ends the load. Answered when nothing of it is under way. */
     rest: () => Promise<void>
     /** Sends a last message to everybody, and a last packet to all clients; returns their numbers. */
-    mark: () => { item: number; packet: number }
+    mark: () => Mark
     usage: () => Promise<Usage>
     /** How this member sees the hub. */
     view: () => View
@@ -52,6 +52,13 @@ export type Harm =
   | { what: 'flood'; count: number; heeds: boolean }
   | { what: 'huge'; bytes: number }
   | { what: 'malformed' }
+
+/** The numbers of the last that a process sends. */
+export interface Mark {
+  name: string
+  item: number
+  packet: number
+}
 
 export interface View {
   name: string

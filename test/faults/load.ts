@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Hub } from 'hubwire'
 import type { Server } from 'socket.io'
 import type { Random } from '../fuzz/random.js'
-import { type Ask, type Faults, processName, ROLES, ROOMS, SEATS, type View } from './contract.js'
+import { type Ask, type Faults, type Mark, processName, ROLES, ROOMS, SEATS, type View } from './contract.js'
 import type { History } from './history.js'
 
 /** How long a call waits that may be sent again, and one that may not, in milliseconds. */
@@ -57,11 +57,11 @@ export class Load {
     this.#history.open(round)
   }
 
-  mark(): { item: number; packet: number } {
+  mark(): Mark {
     this.#emit('everybody')
     const item = this.#n
     this.#packet('*')
-    return { item, packet: this.#n }
+    return { name: this.#name, item, packet: this.#n }
   }
 
   view(): View {

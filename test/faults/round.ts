@@ -3,7 +3,7 @@ import type { PrimaryHub } from 'hubwire'
 import { heap } from '../wire/heap.js'
 import { check, type Verdict } from './checker.js'
 import { checkClients } from './client-checker.js'
-import { type Faults, processName, SEATS, type View } from './contract.js'
+import { type Faults, type Mark, processName, SEATS, type View } from './contract.js'
 import { writePhase } from './history.js'
 import { census } from './leftovers.js'
 import { Nemesis } from './nemesis.js'
@@ -35,11 +35,11 @@ export async function playRound(
   load.begin(number)
   await Promise.all([
     world.clients({ t: 'begin', round: number }),
-    ...WORKERS.map((id) => hub.to(id).request('begin', number)),
+    ...WORKERS.map((id) => persist(() => hub.to(id).request('begin', number))),
   ])
   writePhase(world.folder, { round: number, going: true, seed })
   load.start()
-  await Promise.all(WORKERS.map((id) => hub.to(id).request('go')))
+  await Promise.all(WORKERS.map((id) => persist(() => hub.to(id).request('go'))))
   const nemesis = new Nemesis(world, seed)
   await nemesis.rage(milliseconds)
   await nemesis.heal()
@@ -47,17 +47,23 @@ export async function playRound(
   await world.clients({ t: 'rest' })
 
   const violations = [...nemesis.surprises]
+  let whole = true
   const attempt = async (what: string, condition: () => unknown) => {
+    // What follows would wait in vain, too.
+    if (!whole) return
     const missing = await within(condition)
-    if (missing !== undefined) violations.push(`not converged: ${what} (${missing})`)
+    whole = missing === undefined
+    if (!whole) violations.push(`not converged: ${what} (${missing})`)
   }
   const before = violations.length
   await attempt('all members are ready', () => differing(hub, ({ state }) => state !== 'ready'))
-  await Promise.all([
+  await inTime([
     load.rest(),
     ...WORKERS.map((id) => persist(() => hub.to(id).timeout(RECOVERY).request('rest'))),
   ]).catch((error) => violations.push(`not converged: the load does not end: ${error.message}`))
-  if (violations.length === before) await settle(world, attempt)
+  if (violations.length === before) {
+    await settle(world, attempt).catch((error) => violations.push(`not converged: ${error.message}`))
+  }
   checkOffences(world, violations)
   const bytes = await heap()
 
@@ -91,10 +97,10 @@ async function settle(world: World, attempt: Attempt): Promise<void> {
         .join() || undefined,
   )
   // The last that everybody says reaches all.
-  const marks: Record<string, { item: number; packet: number }> = { [PRIMARY]: load.mark() }
+  const marks: Record<string, Mark> = { [PRIMARY]: load.mark() }
   for (const id of WORKERS) {
-    const name = processName(id, world.pidOf(id))
-    marks[name] = await hub.to(id).request('mark')
+    const mark = await persist(() => hub.to(id).request('mark'))
+    marks[mark.name] = mark
   }
   const views = async (): Promise<View[]> => [
     load.view(),
@@ -195,8 +201,17 @@ async function within(condition: () => unknown): Promise<unknown> {
   }
 }
 
+/** The primary's own calls may wait for longer than anybody has patience. */
+async function inTime(all: Promise<void>[]): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${RECOVERY} ms`)), RECOVERY)
+  })
+  await Promise.race([Promise.all(all), late]).finally(() => clearTimeout(timer))
+}
+
 /** Asks again where the one who was asked has died. */
-async function persist(ask: () => Promise<void>): Promise<void> {
+async function persist<T>(ask: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await ask()
