@@ -16,10 +16,10 @@ const MAX_TOLD = 20
 export interface Options {
   seed: number
   rounds: number
+  /** No round begins later than that, in milliseconds: on a busy machine each takes longer. */
+  latest?: number
   /** How long the nemesis is at work in each, in milliseconds. */
   rage: number
-  /** Stay where they are when something was wrong. */
-  keepHistories?: boolean
   tell?: (line: string) => void
 }
 
@@ -34,12 +34,11 @@ export interface Outcome {
 
 /** Rounds of harm on one hub; then its end, after which nothing may be left. Each round has a seed of its own. */
 export async function campaign(options: Options): Promise<Outcome> {
-  const { seed, rounds, rage, tell = () => {} } = options
   // Node's own listeners, which stay from the first fork of any cluster on.
   cluster.setupPrimary()
   const before = await belongings()
   const outcome: Outcome = { violations: [], failingSeed: undefined, counts: {}, heaps: [], folder: '' }
-  const { port, pids } = await play(seed, rounds, rage, tell, outcome)
+  const { port, pids } = await play(options, outcome)
   outcome.violations.push(...growth(outcome.heaps))
   for (const pid of pids) if (alive(pid)) outcome.violations.push(`left: process ${pid}`)
   if (await isOpen(port)) outcome.violations.push('left: the port is open')
@@ -57,12 +56,14 @@ export async function campaign(options: Options): Promise<Outcome> {
 }
 
 /** Apart, so that nothing of the world is on the stack when its leftovers are counted. */
-async function play(seed: number, rounds: number, rage: number, tell: (line: string) => void, outcome: Outcome) {
+async function play({ seed, rounds, rage, latest, tell = () => {} }: Options, outcome: Outcome) {
+  const start = performance.now()
   const world = await World.open(seed)
   outcome.folder = world.folder
   try {
     for (let i = 0; i < rounds; i++) {
       const begun = performance.now()
+      if (i > 0 && begun - start > (latest ?? Number.POSITIVE_INFINITY)) break
       const round = await playRound(world, seed + i, rage, i + 1)
       add(outcome, round)
       const seconds = ((performance.now() - begun) / 1000).toFixed(0)
