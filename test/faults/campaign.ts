@@ -64,7 +64,7 @@ async function play({ seed, rounds, rage, latest, tell = () => {} }: Options, ou
     for (let i = 0; i < rounds; i++) {
       const begun = performance.now()
       if (i > 0 && begun - start > (latest ?? Number.POSITIVE_INFINITY)) break
-      const round = await playRound(world, seed + i, rage, i + 1)
+      const round = await playRound(world, seed + i, rage, i + 1).catch(broken)
       add(outcome, round)
       const seconds = ((performance.now() - begun) / 1000).toFixed(0)
       tell(`round ${i + 1}, seed ${seed + i}: ${round.faults.length} faults in ${seconds} s, ${summary(round)}`)
@@ -83,6 +83,11 @@ async function play({ seed, rounds, rage, latest, tell = () => {} }: Options, ou
     .map((name) => Number(name.split(':')[1]))
     .filter((pid) => pid !== process.pid)
   return { port: world.port, pids }
+}
+
+/** The round did not come to its end. */
+function broken(error: Error): RoundOutcome {
+  return { violations: [`broken off: ${error.message}`], counts: {}, heap: 0, faults: [] }
 }
 
 function add(outcome: Outcome, round: RoundOutcome): void {

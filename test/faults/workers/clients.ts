@@ -188,6 +188,6 @@ process.on('message', (order: Order & { id: number }) => {
   }
   process.send?.({ id: order.id, answer })
 })
-// Nobody is left behind, however the campaign ends: the event alone was seen not to come.
+// The campaign may have ended while this was still loading: then the event has been missed.
 process.on('disconnect', () => process.exit())
 setInterval(() => process.connected || process.exit(), 500)
