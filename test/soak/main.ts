@@ -25,7 +25,7 @@ const MAX_SLOPE = 4 << 20
 /** Shorter runs are all warming up, in seconds. */
 const TELLING = 600
 /** Until caches are full and code is compiled. */
-const WARM_UP = 0.2
+const WARM_UP = 1 / 3
 /** Between two faults, in milliseconds. */
 const PAUSE = 15_000
 /** Nobody harms these. */
