@@ -7,9 +7,9 @@ import path from 'node:path'
  *     S n seats            sends an event to the seats of these bits
  *     x n                  … which was refused
  *     e from inc n         an event of that process came; the hub says that it is that incarnation
- *     Q n to retries limit mode   asks a seat, or `*`, whoever serves it; waits for so many ms
+ *     Q n to retries limit mode at   asks a seat, or `*`, whoever serves it; waits for so many ms
  *     R from inc n ordered a handler begins with that call
- *     A n code by          the call was answered: `ok`, or the code of an error
+ *     A n code by at       the call was answered: `ok`, or the code of an error
  *     L id inc             heard that it left
  *     M n room             sends a packet to a room, or `*`
  *     W words              saw what must not be
@@ -19,9 +19,9 @@ import path from 'node:path'
  *     O client session home     connected, there
  *     P client session from n   a packet came
  *     D client session          disconnected
- *     K key / k key code        asked, and was answered
+ *     K key / k key answer      asked, and was answered
  *
- * The primary also keeps what became of processes: `F pid id inc`, `X pid code signal`.
+ * What became of processes the campaign knows by itself.
  */
 export class History {
   readonly #folder: string
