@@ -13,7 +13,7 @@ export interface Verdict {
  * Checks what all members have written down: order, and nothing twice; nothing lost that need not be; every call answered
  * once, by whom it was for, with what is its own. `dropped`: what the hub says it has dropped, by seat.
  */
-export function check({ members, wrongs }: Round, dropped: Readonly<Record<string, number>>): Verdict {
+export function check({ members, ends, wrongs }: Round, dropped: Readonly<Record<string, number>>): Verdict {
   const violations = [...wrongs]
   const counts = { events: 0, deliveries: 0, lost: 0, dropped: 0, calls: 0, delegations: 0, retried: 0 }
   for (const member of members.values()) {
@@ -50,7 +50,7 @@ export function check({ members, wrongs }: Round, dropped: Readonly<Record<strin
       counts.calls++
       if (call.to === '*') counts.delegations++
       if (ran.length > 1) counts.retried++
-      violations.push(...checkCall(caller, call, ran, members))
+      violations.push(...checkCall(caller, call, ran, members, ends.get(call.to) ?? []))
     }
   }
   return { violations, counts }
@@ -145,7 +145,13 @@ function runsOf(members: ReadonlyMap<string, Member>): Map<string, string[]> {
   return runs
 }
 
-function checkCall(caller: Member, call: Call, ran: readonly string[], members: ReadonlyMap<string, Member>): string[] {
+function checkCall(
+  caller: Member,
+  call: Call,
+  ran: readonly string[],
+  members: ReadonlyMap<string, Member>,
+  ends: readonly number[],
+): string[] {
   const violations: string[] = []
   const wrong = (why: string) => violations.push(`call: ${caller.name}/${call.n} to ${call.to} (${call.mode}): ${why}`)
   if (call.answers.length > 1) wrong(`answered ${call.answers.length} times`)
@@ -172,7 +178,8 @@ function checkCall(caller: Member, call: Call, ran: readonly string[], members: 
       break
     case 'ERR_HUB_MEMBER_EXITED':
       if (call.to === '*') wrong('was not sent again')
-      else if (!anyEnded(members, call.to, call.askedAt, at)) wrong('nobody of that seat had ended meanwhile')
+      else if (!ends.some((end) => end >= call.askedAt - SLACK && end <= at + SLACK))
+        wrong('nobody of that seat had ended meanwhile')
       break
     case 'ERR_HUB_TIMEOUT':
       if (took < call.limit - 5) wrong(`timed out after ${took} ms`)
@@ -190,11 +197,4 @@ function checkCall(caller: Member, call: Call, ran: readonly string[], members: 
       wrong(`failed with ${code}`)
   }
   return violations
-}
-
-function anyEnded(members: ReadonlyMap<string, Member>, id: string, from: number, to: number): boolean {
-  for (const member of members.values()) {
-    if (member.id === id && member.exitedAt >= from - SLACK && member.exitedAt <= to + SLACK) return true
-  }
-  return false
 }

@@ -19,7 +19,6 @@ export class Member {
   readonly id: string
   readonly incarnation: number
   readonly exit: ProcessRecord['exit']
-  readonly exitedAt: number
   /** Events that it sent, and the bits of the seats that they were for. */
   readonly sent = new Map<number, number>()
   readonly calls = new Map<number, Call>()
@@ -39,7 +38,6 @@ export class Member {
     this.id = record.id
     this.incarnation = record.incarnation
     this.exit = record.exit
-    this.exitedAt = record.exitedAt ?? Number.POSITIVE_INFINITY
   }
 
   /** It ended otherwise than in good order: what it had not read, or not written yet, is lost. */
@@ -59,12 +57,15 @@ export interface Round {
   members: Map<string, Member>
   sessions: Map<string, Session>
   asked: Map<string, string[]>
+  /** When processes of a seat have ended, those that came to write nothing included. */
+  ends: Map<string, number[]>
   wrongs: string[]
 }
 
 /** Reads what all have written down in a round. */
 export function read(folder: string, round: number, processes: ReadonlyMap<string, ProcessRecord>): Round {
-  const result: Round = { members: new Map(), sessions: new Map(), asked: new Map(), wrongs: [] }
+  const result: Round = { members: new Map(), sessions: new Map(), asked: new Map(), ends: new Map(), wrongs: [] }
+  for (const { id, exitedAt } of processes.values()) if (exitedAt !== undefined) push(result.ends, id, exitedAt)
   for (const { name, lines } of readRound(folder, round)) {
     if (name === 'clients') readClients(lines, result)
     else readMember(name, lines, processes, result)
