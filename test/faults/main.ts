@@ -38,7 +38,8 @@ async function run(): Promise<void> {
   const rage = Number(values.rage)
   const rounds = Math.max(1, Math.floor(Number(values.seconds) / (rage + ROUND - RAGE)))
   console.log(`seed ${seed}, ${rounds} rounds of ${rage} s`)
-  const outcome = await campaign({ seed, rounds, rage: rage * 1000, tell: console.log })
+  const latest = (Number(values.seconds) - rage) * 1000
+  const outcome = await campaign({ seed, rounds, rage: rage * 1000, latest, tell: console.log })
   const { violations, failingSeed, counts, heaps, folder } = outcome
   console.log(
     Object.entries(counts)
