@@ -120,8 +120,8 @@ const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'private sockets of workers that were killed stay',
-    file: 'http/router.js',
-    target: 'removePrivateSocket(backend.socket);',
+    file: 'primary.js',
+    target: 'removePrivateSocket(privateSocketOf(exchange.sockets, peer.address));',
     instead: '',
     expected: /left: folder/,
   },
