@@ -1,5 +1,6 @@
 import { HubError } from './errors.js'
 import { abandonHeld, deliverHeld } from './held.js'
+import { namePrivateSockets } from './http/private-socket.js'
 import { linkStats } from './link-stats.js'
 import type { HttpToHub, Settings, ToHub, ToMember } from './relay/control.js'
 import { readToHub } from './relay/control-reader.js'
@@ -59,6 +60,8 @@ export interface ExchangeHooks {
 export class Exchange {
   readonly directory: Directory
   readonly dispatcher: Dispatcher
+  /** What the private sockets of members are called. */
+  readonly sockets = namePrivateSockets()
   readonly #switchboard: Switchboard
   readonly #lobby: Lobby
   readonly #options: ExchangeOptions
@@ -326,7 +329,7 @@ export class Exchange {
   }
 
   #welcome(peer: Peer, hello: Extract<ToHub, { t: 'hello' }>): void {
-    const answer = answerHello(peer, hello, this.directory, this.#options)
+    const answer = answerHello(peer, hello, this.directory, this.sockets, this.#options)
     if (answer.t === 'welcome') peer.joined = true
     this.tell(peer, answer)
   }

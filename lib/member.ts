@@ -223,6 +223,11 @@ export class Member extends HubEmitter {
     return this.#membership.settings
   }
 
+  /** What the hub calls the private sockets of its members. */
+  get sockets(): string {
+    return this.#membership.sockets
+  }
+
   /** The address of this incarnation. */
   get address(): number {
     return this.#membership.address

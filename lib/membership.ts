@@ -41,6 +41,8 @@ export class Membership implements PacketLink {
   role: string | undefined
   /** The address of this incarnation. */
   address = 0
+  /** What the hub calls the private sockets of its members. */
+  sockets = ''
   /** Messages that were not sent, because too much waits already. */
   refused = 0
   readonly #alarm: Alarm
@@ -184,6 +186,7 @@ export class Membership implements PacketLink {
         this.roster.self = message.id
         this.role = message.role
         this.address = message.address
+        this.sockets = message.sockets
         this.settings = readSettings(message.settings)
         this.link.highWaterMark = this.settings.highWaterMark
         for (const [name, address] of message.roles) this.roster.setRole(name, address)

@@ -4,6 +4,7 @@ import { Fleet } from './fleet.js'
 import { HandleChannel } from './http/handle-channel.js'
 import { Inlet } from './http/inlet.js'
 import { Listener } from './http/listener.js'
+import { privateSocketOf, removePrivateSocket } from './http/private-socket.js'
 import { isRawHandle, type RawHandle } from './http/raw-handle.js'
 import { Router } from './http/router.js'
 import { Member } from './member.js'
@@ -58,7 +59,11 @@ export class Primary extends Member {
       opened: (peer) => router.opened(peer),
       shut: (peer) => router.shut(peer),
       succeeded: (peer, successor) => router.succeeded(peer, successor),
-      gone: (peer) => router.gone(peer),
+      gone: (peer) => {
+        router.gone(peer)
+        // A process that was killed could not do it itself.
+        removePrivateSocket(privateSocketOf(exchange.sockets, peer.address))
+      },
       http: (peer, message) => router.http(peer, message),
       handle: (peer, message, handle, bytes) => router.handle(peer, message, handle, bytes),
     })

@@ -9,6 +9,7 @@ export function answerHello(
   peer: Peer,
   { protocol, version }: Extract<ToHub, { t: 'hello' }>,
   directory: Directory,
+  sockets: string,
   { timeout, highWaterMark, maxQueueBytes, maxMessageBytes, maxPendingCalls, gracePeriod }: Settings,
 ): Extract<ToMember, { t: 'welcome' | 'refused' }> {
   const { id, role } = peer.place
@@ -30,6 +31,7 @@ export function answerHello(
     role,
     incarnation: peer.incarnation,
     address: peer.address,
+    sockets,
     members: [...directory.places].map(addressed),
     roles: [...directory.roles].map(({ name, address }) => [name, address]),
     settings: { timeout, highWaterMark, maxQueueBytes, maxMessageBytes, maxPendingCalls, gracePeriod },

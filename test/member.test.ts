@@ -45,6 +45,7 @@ async function joined(): Promise<{ member: Member; sent: Batch[]; receive: (fram
     role: undefined,
     incarnation: 1,
     address: 21,
+    sockets: 'none',
     members: [{ id: 'a', role: undefined, pid: 1, incarnation: 1, state: 'ready', address: SELF }],
     roles: [],
     settings: {

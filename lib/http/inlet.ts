@@ -53,7 +53,7 @@ export class Inlet implements HttpRoom {
         'hub.serve(): this server listens already. Leave listen() to the hub: its connections come from it.',
       )
     }
-    const socketPath = createPrivateSocket()
+    const socketPath = createPrivateSocket(this.#member.sockets, this.#member.address)
     this.#server = server
     const remove = () => removePrivateSocket(socketPath)
     process.once('exit', remove)

@@ -7,7 +7,6 @@ import type { HttpStats } from '../types.js'
 import type { Handle } from '../wire/transport.js'
 import { Backend } from './backend.js'
 import { type Connection, connectionFrom, type Entrance } from './connection.js'
-import { removePrivateSocket } from './private-socket.js'
 import { isRawHandle } from './raw-handle.js'
 import { refuse } from './refusal.js'
 import { hash } from './sticky.js'
@@ -188,8 +187,6 @@ export class Router {
     if (!backend) return
     this.#backends.delete(peer)
     this.#succession.forget(peer.address)
-    // A process that was killed could not do it itself.
-    removePrivateSocket(backend.socket)
     this.#announce()
     this.#reroute(backend.end())
   }

@@ -107,6 +107,8 @@ export type ToMember =
       incarnation: number
       /** Of this incarnation: where answers to it go, and what its sessions are named after. */
       address: number
+      /** What the private sockets of this hub's members are called, before their addresses. */
+      sockets: string
       members: AddressedMember[]
       roles: [name: string, address: number][]
       settings: Settings

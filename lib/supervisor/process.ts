@@ -77,6 +77,7 @@ export class WorkerProcess {
   #pipeOpen = false
   #exit: WorkerExit | undefined
   #finished = false
+  #forget: () => void = () => {}
   #timer: NodeJS.Timeout | undefined
   #heard = false
 
@@ -90,6 +91,9 @@ export class WorkerProcess {
     }
     const child = started.process
     this.#child = child
+    this.#forget = () => {
+      if (cluster.workers?.[started.id] === started) delete cluster.workers[started.id]
+    }
     this.pid = child.pid
     this.#channelOpen = child.connected === true
     // cluster repeats the child's errors on its own object, where nobody listening would end the primary.
@@ -223,6 +227,8 @@ export class WorkerProcess {
     clearTimeout(this.#timer)
     if (this.#child?.connected) this.#child.disconnect()
     this.#pipe?.destroy()
+    // Where Node tells of no disconnection, cluster would keep the worker, and all that hangs on it, for ever.
+    this.#forget()
     // A grandchild may write on: pass that through, but do not stay alive for it.
     if (this.#stderrOpen) (this.#child?.stderr as Socket | null)?.unref()
     for (const sent of this.#pending) sent(channelClosed())

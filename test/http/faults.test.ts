@@ -1,6 +1,16 @@
+import fs from 'node:fs'
+import os from 'node:os'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { Client, fetch, site, until } from './harness.js'
+import { failure } from '../conditions.js'
+import { Client, fetch, site, until, web } from './harness.js'
+
+site('a worker that dies before anybody knows that it serves leaves no private socket', {}, async ({ hub }) => {
+  const folders = () => fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith('hubwire-'))
+  const before = folders()
+  await failure(hub.fork({ id: 'short', exec: web, env: { DIE: 'serving' } }))
+  assert.equal(folders(), before)
+})
 
 site('a worker that dies costs only its own connections', { count: 2 }, async ({ port, hub }) => {
   const clients = Array.from({ length: 6 }, () => new Client(port))

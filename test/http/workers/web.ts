@@ -18,6 +18,8 @@ const hub = await joinHub<Web>({ ready: process.env.READY === 'manual' ? 'manual
 const server = createApp(() => hub.id, JSON.parse(process.env.SERVER ?? '{}'))
 if (process.env.MAX_CONNECTIONS) server.maxConnections = Number(process.env.MAX_CONNECTIONS)
 if (process.env.SERVE !== 'no') hub.serve(server)
+// Before anybody has been told that it serves.
+if (process.env.DIE === 'serving') process.kill(process.pid, 'SIGKILL')
 // The primary looks for sessions only where there are any.
 if (process.env.SESSIONS !== 'no') attachSocketIo(new Server(), hub)
 hub.handle('act', async (what) => {

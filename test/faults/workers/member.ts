@@ -1,0 +1,99 @@
+/** A worker of the campaign: a member under load, with a Socket.IO server, which harms itself when it is told to. */
+import { createServer } from 'node:http'
+import { joinHub } from 'hubwire'
+import { attachSocketIo } from 'hubwire/socket.io'
+import { Server } from 'socket.io'
+import { MARKER } from '#lib/wire/batch.js'
+import { callFrame, controlFrame, Kind } from '#lib/wire/frame.js'
+import { Random } from '../../fuzz/random.js'
+import { usage } from '../../soak/usage.js'
+import { type Faults, type Harm, processName } from '../contract.js'
+import { History, readPhase } from '../history.js'
+import { Load } from '../load.js'
+import { watchAnswers } from '../witness.js'
+
+// Of what it is made to send wrongly it is warned, as it should be.
+process.removeAllListeners('warning')
+
+const folder = process.env.FAULTS_FOLDER as string
+// What it sees before it knows its name waits.
+const seen: string[] = []
+let history: History | undefined
+watchAnswers((words) => {
+  if (history) history.write(`W ${words}`)
+  else seen.push(words)
+})
+const phase = readPhase(folder)
+const hub = await joinHub<Faults>({
+  onStop: () => {
+    server.close()
+  },
+})
+const name = processName(hub.id, process.pid)
+history = new History(folder, name)
+for (const words of seen) history.write(`W ${words}`)
+const server = createServer((_request, response) => response.end(name))
+const io = attachSocketIo(hub.role === 'web' ? new Server(server, { serveClient: false }) : new Server(), hub)
+if (hub.role === 'web') hub.serve(server)
+const load = new Load(hub, io, history, new Random(phase.seed + process.pid))
+
+io.on('connection', (socket) => {
+  socket.emit('home', name)
+  socket.on('enter', async (rooms: string[], done: () => void) => {
+    await socket.join(rooms)
+    done()
+  })
+  socket.on('ask', (key: string, answer: (key: string) => void) => answer(key))
+})
+
+hub.handle('begin', (round) => load.begin(round))
+hub.handle('go', () => load.start())
+hub.handle('rest', () => load.rest())
+hub.handle('mark', () => load.mark())
+hub.handle('usage', usage)
+hub.handle('view', () => load.view())
+hub.on('misbehave', harm)
+if (phase.going) load.start()
+
+function harm(order: Harm): void {
+  switch (order.what) {
+    case 'wedge': {
+      const end = Date.now() + order.ms
+      while (Date.now() < end);
+      break
+    }
+    case 'leak': {
+      const leaked: unknown[] = []
+      setInterval(() => {
+        leaked.push(
+          new Uint8Array(4 << 20).fill(1),
+          setInterval(() => {}, 1000),
+        )
+        hub.on('item', () => leaked.length)
+        if (leaked.length > 20) process.exit(1)
+      }, 20)
+      break
+    }
+    case 'exit':
+      process.exit(7)
+      break
+    case 'flood':
+      load.flood(order.count, order.heeds)
+      break
+    case 'huge':
+      load.huge(order.bytes)
+      break
+    case 'malformed':
+      for (const bytes of ['\0\0\0', '\ud800'.repeat(500), controlFrame('{"t":"__proto__"}'), controlFrame('{')]) {
+        process.send?.(MARKER + bytes)
+      }
+      process.send?.([MARKER, new Uint8Array(3), { deep: [] }])
+      // Numbers that no call has.
+      for (const kind of [Kind.Response, Kind.Failure]) {
+        for (let to = 3; to < 60; to++) process.send?.(MARKER + callFrame(kind, to, 200_000_000 + to, '"forged"'))
+      }
+      break
+    default:
+      order satisfies never
+  }
+}
