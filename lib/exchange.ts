@@ -5,7 +5,7 @@ import type { HttpToHub, Settings, ToHub, ToMember } from './relay/control.js'
 import { readToHub } from './relay/control-reader.js'
 import { Directory } from './relay/directory.js'
 import { Lobby } from './relay/lobby.js'
-import type { Peer } from './relay/peer.js'
+import { Peer } from './relay/peer.js'
 import type { Place } from './relay/place.js'
 import type { RecoveryLimits } from './relay/recovery-log.js'
 import { Switchboard } from './relay/switchboard.js'
@@ -13,6 +13,7 @@ import { Dispatcher } from './tasks/dispatcher.js'
 import { after } from './timers.js'
 import type {
   Exit,
+  HandoverStats,
   LifecycleEvents,
   LinkStats,
   Member,
@@ -63,6 +64,8 @@ export class Exchange {
   readonly #lobby: Lobby
   readonly #options: ExchangeOptions
   readonly #hooks: ExchangeHooks
+  #movedSessions = 0
+  #unmovedSessions = 0
 
   constructor(options: ExchangeOptions, hooks: ExchangeHooks) {
     this.#options = options
@@ -236,6 +239,17 @@ export class Exchange {
     return log.used ? log.stats() : undefined
   }
 
+  /** Undefined where no session was ever to be handed over. */
+  handoverStats(): HandoverStats | undefined {
+    const stats = { moved: this.#movedSessions, left: this.#unmovedSessions }
+    return stats.moved + stats.left > 0 ? stats : undefined
+  }
+
+  #peerAt(address: number): Peer | undefined {
+    const entry = this.directory.entry(address)
+    return entry instanceof Peer && !entry.gone && !entry.left ? entry : undefined
+  }
+
   #control(peer: Peer, body: string): void {
     const message = readToHub(body)
     switch (message.t) {
@@ -276,6 +290,21 @@ export class Exchange {
       case 'restore':
         this.#lobby.control(peer, message)
         break
+      case 'move': {
+        const to = this.#peerAt(message.to)
+        this.#lobby.move(peer, to, message)
+        if (to) this.#movedSessions++
+        break
+      }
+      case 'pass': {
+        const { t: _, to, ...passed } = message
+        const receiver = this.#peerAt(to)
+        if (receiver) this.tell(receiver, { t: 'passed', from: peer.address, ...passed })
+        break
+      }
+      case 'unmoved':
+        this.#unmovedSessions += message.count
+        break
       case 'pong':
         break
       case 'serve':
@@ -284,6 +313,7 @@ export class Exchange {
         this.#hooks.http(peer, message)
         break
       case 'route':
+      case 'take':
         peer.offend(new HubError('ERR_HUB_PROTOCOL', 'A connection came without its handle.'))
         break
       default:

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { HttpToMember } from '../relay/control.js'
 import type { Handle } from '../wire/transport.js'
 
@@ -10,6 +11,8 @@ export interface HttpRoom {
    * last response has been sent.
    */
   handOver(to: number): void
+  /** A connection that came in another way, as part of a session: it counts as one of this member's. */
+  adopt(socket: Socket): void
   /** Resolves when no request is in progress any more, or half of `within` milliseconds is over. */
   drain(within: number): Promise<void>
 }
