@@ -29,17 +29,19 @@ export interface SiteOptions {
   options?: string
   attach?: string
   socketIo?: string
+  /** Of `joinHub()`. */
+  joining?: string
   hub?: Partial<HubOptions>
 }
 
 /** Runs a test on workers with Socket.IO servers behind one port. */
 export function site(
   name: string,
-  { count = 1, body, hub: options = {}, ...server }: SiteOptions,
+  { count = 1, body, hub: options = {}, joining, ...server }: SiteOptions,
   run: (site: Site) => Promise<void>,
 ): void {
   test(name, async () => {
-    const app = new App(serving(body, server))
+    const app = new App(serving(body, server), joining)
     const workers = [{ role: 'web', count, exec: app.exec }]
     await withApp(app, { workers, ...options }, async (hub) => {
       const told: unknown[][] = []
