@@ -59,12 +59,23 @@ export class Departures {
     this.#onHandover = onHandover
   }
 
-  /** Resolves when all that can go has gone, and all that was going on for it here is over. */
-  async run({ successor, signal }: Handover): Promise<void> {
+  /**
+   * Resolves when all that can go has gone, and all that was going on for it here is over. `ready`: whether the other
+   * process takes any.
+   */
+  async run({ successor, signal }: Handover, ready: Promise<boolean>): Promise<void> {
     const to = successor.address
     const held = new Map<Conn, () => void>()
     const reasons = new Map<Conn, string>()
-    while (!signal.aborted && !this.#gone.has(to)) {
+    let told = false
+    // At once when the time is up: this process ends then.
+    const report = () => {
+      if (!told) this.#report(reasons)
+      told = true
+    }
+    signal.addEventListener('abort', report, { once: true })
+    if (!(await ready)) report()
+    while (!told && !signal.aborted && !this.#gone.has(to)) {
       await turn()
       let taken = 0
       let waiting = 0
@@ -94,7 +105,8 @@ export class Departures {
       if (taken === 0) await sleep(LOOK)
     }
     for (const release of held.values()) release()
-    this.#report(reasons)
+    report()
+    signal.removeEventListener('abort', report)
     while (!signal.aborted && this.#isBusy()) await sleep(LOOK)
   }
 

@@ -70,7 +70,7 @@ export class Moves implements SessionRoom {
       signal.addEventListener('abort', () => resolve(false), { once: true })
     })
     this.#say(successor.address, 'hello', greeting)
-    if (await ready) await this.#departures.run(handover)
+    await this.#departures.run(handover, ready)
   }
 
   #greet({ from, op, data }: Extract<HandoverToMember, { t: 'passed' }>): void {

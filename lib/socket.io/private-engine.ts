@@ -108,8 +108,8 @@ export function readiness(conn: Conn): 'ready' | 'writing' | 'busy' | { never: s
   if (conn.readyState !== 'open') return 'busy'
   if (conn.protocol !== 4) return { never: 'it speaks a protocol older than version 4 of engine.io' }
   const { transport } = conn
-  if (transport.name === 'polling' || conn.upgrading === true) return 'busy'
-  if (transport.name !== 'websocket') return { never: `its transport is ${transport.name}` }
+  if (conn.upgrading === true) return 'busy'
+  if (transport.name !== 'websocket') return { never: `its transport is ${transport.name}, and not WebSocket` }
   const ws = transport.socket
   const raw = ws?._socket
   const receiver = ws?._receiver
