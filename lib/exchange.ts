@@ -290,12 +290,10 @@ export class Exchange {
       case 'restore':
         this.#lobby.control(peer, message)
         break
-      case 'move': {
-        const to = this.#peerAt(message.to)
-        this.#lobby.move(peer, to, message)
-        if (to) this.#movedSessions++
+      case 'move':
+        if (this.#lobby.move(peer, this.#peerAt(message.to), message)) this.#movedSessions++
+        else this.#unmovedSessions++
         break
-      }
       case 'pass': {
         const { t: _, to, ...passed } = message
         const receiver = this.#peerAt(to)

@@ -134,8 +134,9 @@ export class Lobby {
   /**
    * Sockets move from one member to another. What has been relayed until now went to the first, and what follows goes to
    * the second, which counts as holding their rooms until it says otherwise; the first leaves them in its own time.
+   * False when the second has not all of their namespaces.
    */
-  move(from: Peer, to: Peer | undefined, { n, sockets, state }: Extract<HandoverToHub, { t: 'move' }>): void {
+  move(from: Peer, to: Peer | undefined, { n, sockets, state }: Extract<HandoverToHub, { t: 'move' }>): boolean {
     const taken = to !== undefined && sockets.every(({ nsp }) => this.rooms.servers(nsp).includes(to))
     if (taken) {
       for (const { nsp, pid, rooms } of sockets) {
@@ -148,6 +149,7 @@ export class Lobby {
       this.#hooks.tell(to, { t: 'moving', from: from.address, n, state })
     }
     this.#hooks.tell(from, { t: 'moved', n, taken })
+    return taken
   }
 
   /** The member is gone, or takes no more part. */

@@ -14,6 +14,7 @@ import {
   expectsAcks,
   isComing,
   makeStandIn,
+  socketsOf,
   tellGone,
 } from './private.js'
 import { type Conn, connectionsOf, hold, type Part, readiness, requestState, take } from './private-engine.js'
@@ -92,7 +93,7 @@ export class Departures {
           continue
         }
         if (state === 'writing' && !held.has(conn)) held.set(conn, hold(conn))
-        const begun = state === 'ready' && !isComing(this.#io, conn) ? begunPacket(this.#io, client) : undefined
+        const begun = state === 'ready' && !isComing(conn) ? begunPacket(this.#io, client) : undefined
         if (!begun) {
           waiting++
           continue
@@ -149,7 +150,7 @@ export class Departures {
 
   #depart(conn: Conn, client: ClientOf | undefined, begun: Part[], to: number): void {
     const n = ++this.#last
-    const sockets = [...(client?.sockets.values() ?? [])]
+    const sockets = client ? socketsOf(client) : []
     const states = sockets.map((socket) => socketState(socket, pidOf(socket), this.#ask(socket)))
     const send = (packet: Part[]) => this.#pass(to, n, 'write', packet)
     const request = requestState(conn)

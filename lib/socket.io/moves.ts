@@ -80,9 +80,12 @@ export class Moves implements SessionRoom {
       this.#greeted.delete(from)
       return
     }
-    for (const name of namespaces) makeNamespace(this.#io, name)
-    // The hub shall know of those before anything moves.
-    setImmediate(() => this.#say(from, 'welcome', { version: canMove(this.#io) ? VERSION : 0, namespaces: [] }))
+    // What stands behind attachSocketIo() comes first: listeners, and which namespaces may be made.
+    setImmediate(() => {
+      for (const name of namespaces) makeNamespace(this.#io, name)
+      // The hub shall know of those before anything moves.
+      setImmediate(() => this.#say(from, 'welcome', { version: canMove(this.#io) ? VERSION : 0, namespaces: [] }))
+    })
   }
 
   #say(to: number, op: string, greeting: Greeting): void {

@@ -308,8 +308,10 @@ function revive({ method, url, httpVersion, rawHeaders }: RequestState, raw: Net
   }
   const [major = '1', minor = '1'] = httpVersion.split('.')
   Object.assign(request, { method, url, httpVersion, rawHeaders: [...rawHeaders] })
-  Object.assign(request, { httpVersionMajor: Number(major), httpVersionMinor: Number(minor), complete: true })
+  Object.assign(request, { httpVersionMajor: Number(major), httpVersionMinor: Number(minor) })
   request._addHeaderLines(request.rawHeaders, request.rawHeaders.length)
+  // Not before: what comes then are trailers.
+  request.complete = true
   request._query = Object.fromEntries(new URL(url, 'https://socket.io').searchParams)
   return request
 }

@@ -149,6 +149,7 @@ export function adapterClass(io: AnyServer): AdapterClass {
 export interface ClientOf {
   readonly conn: Conn
   readonly sockets: Map<string, Socket>
+  readonly nsps?: Map<string, Socket>
   readonly decoder?: { reconstructor?: { reconPack?: ReconPack; buffers?: Buffer[] } | null }
   writeToEngine(packets: Encoded | string, options: PacketOptions): void
 }
@@ -165,7 +166,7 @@ type Connected = (socket: Socket) => void
 
 interface InnerNamespace {
   _ids?: number
-  readonly _preConnectSockets?: Map<string, Socket>
+  run?(socket: Socket, done: (error?: unknown) => void): void
   _add(client: ClientOf, auth: unknown, done?: Connected): Promise<unknown>
   _createSocket?(client: ClientOf, auth: unknown): Promise<Socket>
   _doConnect?(socket: Socket, done?: Connected): void
@@ -185,6 +186,7 @@ interface MovingSocket {
   onack(packet: { id: number; data: unknown[] }): void
   ack(id: number): (...args: unknown[]) => void
   disconnect(close?: boolean): Socket
+  _onclose(reason: string): void
   emitReserved(event: string, ...args: unknown[]): void
 }
 
@@ -222,17 +224,27 @@ export function watchNamespace(
     clients.set(conn, client)
     const connected: Connected = (socket) => {
       countOwed(socket)
+      comes(conn, -1)
       done?.(socket)
     }
     const adopted = adopt(client, connected)
     if (adopted) return adopted
-    coming.set(conn, (coming.get(conn) ?? 0) + 1)
-    try {
-      return await add.call(this, client, auth, connected)
-    } finally {
-      coming.set(conn, (coming.get(conn) ?? 1) - 1)
-    }
+    comes(conn, 1)
+    return add.call(this, client, auth, connected)
   }
+  const { run } = inner
+  if (typeof run !== 'function') return
+  inner.run = function (socket, done) {
+    run.call(this, socket, (error) => {
+      // A middleware has refused it.
+      if (error) comes(connOf(socket), -1)
+      done(error)
+    })
+  }
+}
+
+function comes(conn: Conn, by: 1 | -1): void {
+  coming.set(conn, Math.max(0, (coming.get(conn) ?? 0) + by))
 }
 
 function countOwed(socket: Socket): void {
@@ -257,13 +269,21 @@ export function expectsAcks(socket: Socket): boolean {
 }
 
 /** Whether a connection's client is on its way into a namespace. */
-export function isComing(io: AnyServer, conn: Conn): boolean {
-  if ((coming.get(conn) ?? 0) > 0) return true
-  for (const nsp of io._nsps.values()) {
-    const inner = nsp as unknown as InnerNamespace
-    for (const socket of inner._preConnectSockets?.values() ?? []) if (connOf(socket) === conn) return true
+export function isComing(conn: Conn): boolean {
+  return (coming.get(conn) ?? 0) > 0
+}
+
+/**
+ * The sockets of a client, one for each namespace. A client that came to one twice cannot reach the first socket any
+ * more: that is closed.
+ */
+export function socketsOf(client: ClientOf): Socket[] {
+  const all = [...client.sockets.values()]
+  const reached = all.filter((socket) => client.nsps?.get(socket.nsp.name) === socket)
+  for (const socket of all) {
+    if (!reached.includes(socket)) (socket as unknown as MovingSocket)._onclose('transport close')
   }
-  return false
+  return reached
 }
 
 /** Undefined when it has not come to any namespace yet. */
@@ -277,7 +297,8 @@ export function canMove(io: AnyServer): boolean {
   return (
     typeof inner._createSocket === 'function' &&
     typeof inner._doConnect === 'function' &&
-    inner._preConnectSockets instanceof Map &&
+    typeof inner._add === 'function' &&
+    typeof inner.run === 'function' &&
     typeof inner._ids === 'number'
   )
 }
