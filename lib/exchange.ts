@@ -245,9 +245,11 @@ export class Exchange {
     return stats.moved + stats.left > 0 ? stats : undefined
   }
 
-  #peerAt(address: number): Peer | undefined {
+  /** The member with that address, if one of the two takes over from the other: nobody else has sessions to give. */
+  #partner(peer: Peer, address: number): Peer | undefined {
     const entry = this.directory.entry(address)
-    return entry instanceof Peer && !entry.gone && !entry.left ? entry : undefined
+    if (!(entry instanceof Peer) || entry.gone || entry.left) return undefined
+    return peer.successor === entry || entry.successor === peer ? entry : undefined
   }
 
   #control(peer: Peer, body: string): void {
@@ -291,12 +293,12 @@ export class Exchange {
         this.#lobby.control(peer, message)
         break
       case 'move':
-        if (this.#lobby.move(peer, this.#peerAt(message.to), message)) this.#movedSessions++
+        if (this.#lobby.move(peer, this.#partner(peer, message.to), message)) this.#movedSessions++
         else this.#unmovedSessions++
         break
       case 'pass': {
         const { t: _, to, ...passed } = message
-        const receiver = this.#peerAt(to)
+        const receiver = this.#partner(peer, to)
         if (receiver) this.tell(receiver, { t: 'passed', from: peer.address, ...passed })
         break
       }

@@ -42,6 +42,15 @@ export class Moves implements SessionRoom {
   }
 
   receive(message: HandoverToMember, handle: Handle | undefined): void {
+    try {
+      this.#receive(message, handle)
+    } catch (error) {
+      // It cannot be read.
+      this.#member.packets.unreadable('What a process told of a session of Socket.IO', error)
+    }
+  }
+
+  #receive(message: HandoverToMember, handle: Handle | undefined): void {
     if (message.t === 'passed' && message.n === GREETING) this.#greet(message)
     else if (message.t === 'moved') this.#departures.receive(message)
     else {
