@@ -1,6 +1,6 @@
 import type { HubOptions, PrimaryHub } from 'hubwire'
 import { test } from 'uvu'
-import { App, withApp } from '../reload/app.js'
+import { App, until, withApp } from '../reload/app.js'
 
 /** A worker with a Socket.IO server. `body` finds `io` and `tell`, which tells the primary. */
 export const serving = (body: string, { options = '{}', socketIo = 'socket.io', attach = '{}' } = {}) => `
@@ -47,6 +47,8 @@ export function site(
       const told: unknown[][] = []
       hub.on('told', (...what: unknown[]) => told.push(what))
       const listening = await hub.listen({ port: 0, host: '127.0.0.1' })
+      // Else all clients would come to the first.
+      await until(() => hub.stats().http?.workers.length === count, 'all serve')
       await run({ hub, port: listening.address().port, app, told })
     })
   })
