@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { IncomingMessage } from 'node:http'
 import type { Socket as NetSocket } from 'node:net'
 import type { Socket } from 'socket.io'
-import { detach, type RawHandle } from '../http/raw-handle.js'
+import { canDetach, detach, type RawHandle } from '../http/raw-handle.js'
 import type { AnyServer } from './types.js'
 
 /**
@@ -119,6 +119,8 @@ export function readiness(conn: Conn): 'ready' | 'writing' | 'busy' | { never: s
   if (ws.readyState !== OPEN) return 'busy'
   if (ws.extensions !== '') return { never: 'it is compressed' }
   if ('encrypted' in raw) return { never: 'its TLS ends in this process' }
+  if (raw.destroyed) return 'busy'
+  if (!canDetach(raw)) return { never: 'its connection is no plain TCP' }
   if (receiver.writableLength > 0 || receiver._state > GET_DATA || receiver._compressed) return 'busy'
   if (!transport.writable || ws.bufferedAmount > 0 || raw.writableLength > 0) return 'writing'
   return 'ready'
