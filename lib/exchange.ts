@@ -6,7 +6,7 @@ import type { HttpToHub, Settings, ToHub, ToMember } from './relay/control.js'
 import { readToHub } from './relay/control-reader.js'
 import { Directory } from './relay/directory.js'
 import { Lobby } from './relay/lobby.js'
-import type { Peer } from './relay/peer.js'
+import { Peer } from './relay/peer.js'
 import type { Place } from './relay/place.js'
 import type { RecoveryLimits } from './relay/recovery-log.js'
 import { Switchboard } from './relay/switchboard.js'
@@ -14,6 +14,7 @@ import { Dispatcher } from './tasks/dispatcher.js'
 import { after } from './timers.js'
 import type {
   Exit,
+  HandoverStats,
   LifecycleEvents,
   LinkStats,
   Member,
@@ -66,6 +67,8 @@ export class Exchange {
   readonly #lobby: Lobby
   readonly #options: ExchangeOptions
   readonly #hooks: ExchangeHooks
+  #movedSessions = 0
+  #unmovedSessions = 0
 
   constructor(options: ExchangeOptions, hooks: ExchangeHooks) {
     this.#options = options
@@ -239,6 +242,19 @@ export class Exchange {
     return log.used ? log.stats() : undefined
   }
 
+  /** Undefined where no session was ever to be handed over. */
+  handoverStats(): HandoverStats | undefined {
+    const stats = { moved: this.#movedSessions, left: this.#unmovedSessions }
+    return stats.moved + stats.left > 0 ? stats : undefined
+  }
+
+  /** The member with that address, if one of the two takes over from the other: nobody else has sessions to give. */
+  #partner(peer: Peer, address: number): Peer | undefined {
+    const entry = this.directory.entry(address)
+    if (!(entry instanceof Peer) || entry.gone || entry.left) return undefined
+    return peer.successor === entry || entry.successor === peer ? entry : undefined
+  }
+
   #control(peer: Peer, body: string): void {
     const message = readToHub(body)
     switch (message.t) {
@@ -279,6 +295,19 @@ export class Exchange {
       case 'restore':
         this.#lobby.control(peer, message)
         break
+      case 'move':
+        if (this.#lobby.move(peer, this.#partner(peer, message.to), message)) this.#movedSessions++
+        else this.#unmovedSessions++
+        break
+      case 'pass': {
+        const { t: _, to, ...passed } = message
+        const receiver = this.#partner(peer, to)
+        if (receiver) this.tell(receiver, { t: 'passed', from: peer.address, ...passed })
+        break
+      }
+      case 'unmoved':
+        this.#unmovedSessions += message.count
+        break
       case 'pong':
         break
       case 'serve':
@@ -287,6 +316,7 @@ export class Exchange {
         this.#hooks.http(peer, message)
         break
       case 'route':
+      case 'take':
         peer.offend(new HubError('ERR_HUB_PROTOCOL', 'A connection came without its handle.'))
         break
       default:

@@ -1,6 +1,15 @@
-import type { Successor } from './relay/control.js'
+import type { HandoverToHub, HandoverToMember, Successor } from './relay/control.js'
+import type { Handle } from './wire/transport.js'
 
-export type { Successor }
+export type { HandoverToHub, HandoverToMember, Successor }
+
+/** What a member asks of the room whose sessions move. */
+export interface SessionRoom {
+  /** The handle, if there is one, is the room's from now on. */
+  receive(message: HandoverToMember, handle: Handle | undefined): void
+  /** An incarnation is no more. */
+  gone(address: number): void
+}
 
 /** A member's order to hand over what it holds, and then to end. */
 export interface Handover {

@@ -20,6 +20,7 @@ export type {
   Exit,
   Gathered,
   HandleOptions,
+  HandoverStats,
   HttpServer,
   HttpStats,
   HttpWorkerStats,

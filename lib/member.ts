@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { inspect } from 'node:util'
 import { checkName, HubEmitter, LOCAL_EVENTS, surface } from './emitter.js'
 import { HubError } from './errors.js'
-import { HandoverSteps } from './handover.js'
+import { HandoverSteps, type HandoverToMember, type SessionRoom } from './handover.js'
 import type { HttpRoom } from './http/room.js'
 import { Inbox } from './inbox.js'
 import { Membership } from './membership.js'
@@ -51,6 +51,9 @@ export class Member extends HubEmitter {
   readonly handoverSteps = new HandoverSteps()
   /** What comes for `lib/http` goes there. */
   http: HttpRoom | undefined
+  #sessions: SessionRoom | undefined
+  /** What was told of sessions before anybody here had any. */
+  #early: [HandoverToMember, Handle | undefined][] = []
   readonly #membership: Membership
   readonly #pending: PendingCalls
   readonly #handlers: Handlers
@@ -237,6 +240,12 @@ export class Member extends HubEmitter {
     return this.#membership.closed
   }
 
+  /** The room whose sessions move from one process to another. */
+  set sessions(room: SessionRoom) {
+    this.#sessions = room
+    for (const [message, handle] of this.#early.splice(0)) room.receive(message, handle)
+  }
+
   /** Resolves when the hub has welcomed this member. */
   join(): Promise<void> {
     return this.#membership.join()
@@ -343,9 +352,19 @@ export class Member extends HubEmitter {
       case 'lifecycle':
         this.#tellLifecycle(message.event, message.member, message.info)
         break
+      case 'gone':
+        this.packets.control(message)
+        this.#sessions?.gone(message.address)
+        break
+      case 'moving':
+      case 'moved':
+      case 'passed':
+      case 'taken':
+        if (this.#sessions) this.#sessions.receive(message, handle)
+        else this.#early.push([message, handle])
+        break
       case 'members':
       case 'asked':
-      case 'gone':
       case 'position':
       case 'restored':
         this.packets.control(message)

@@ -40,6 +40,8 @@ export interface ArrivedPacket extends Body {
   readonly rooms: readonly string[] | undefined
   /** Whether clients that are away get it when they come back. */
   readonly recoverable: boolean
+  /** The address of its sender. */
+  readonly from: number
   /** Answers it; `done` with the last answer, exactly once. Undefined when the packet asks for none. */
   readonly answer: ((body: Body | undefined, done: boolean) => void) | undefined
 }
@@ -256,7 +258,7 @@ export class Packets {
     }
     const rooms = readScope(text, at) === Scope.Rooms ? packetRooms(text, at) : undefined
     try {
-      attached.receive({ rooms, answer, recoverable, text: body, bytes })
+      attached.receive({ rooms, answer, recoverable, from, text: body, bytes })
     } catch (error) {
       this.unreadable('A packet of Socket.IO', error)
       answer?.(undefined, true)

@@ -213,7 +213,8 @@ export class Primary extends Member {
       tasks: this.#exchange.taskStats(),
       http: this.#router.stats(),
     }
-    return recovery ? { ...stats, recovery } : stats
+    const handover = this.#exchange.handoverStats()
+    return { ...stats, ...(recovery && { recovery }), ...(handover && { handover }) }
   }
 
   close(): Promise<void> {

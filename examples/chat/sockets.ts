@@ -28,7 +28,10 @@ export function serveTabs(io: ChatServer, hub: Hub<Chat>, login: Login): void {
     socket.on('crash', () => {
       if (mayCrash) crash(`${name} asked for it`)
     })
-    socket.on('disconnect', () => hub.to('keeper').emit('departed', name))
+    socket.on('disconnect', (reason: string) => {
+      // At a reload the tab goes on with the next process: nobody leaves.
+      if (reason !== 'handover') hub.to('keeper').emit('departed', name)
+    })
     welcome(socket, hub).catch((error: Error) => {
       console.error(`${hub.id} cannot welcome ${name}: ${error.message}`)
       // The page connects anew, a little later each time.

@@ -55,6 +55,11 @@ export class Backend {
     return this.#lane.stuckFor > 0
   }
 
+  /** It takes nothing any more. */
+  get ended(): boolean {
+    return this.#lane.ended
+  }
+
   isIn(role: string | undefined): boolean {
     return role === undefined || this.peer.place.role === role
   }
@@ -75,7 +80,8 @@ export class Backend {
   }
 
   takeBack(fits: (connection: Connection) => boolean): Connection[] {
-    const back = this.#lane.withdraw(fits)
+    // A session's connection has nowhere else to go.
+    const back = this.#lane.withdraw((connection) => !connection.session && fits(connection))
     this.#given -= back.length
     return back
   }

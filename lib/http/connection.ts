@@ -1,4 +1,4 @@
-import type { HttpToMember } from '../relay/control.js'
+import type { HandoverToMember, HttpToMember } from '../relay/control.js'
 import type { Parcel } from '../wire/handle-lane.js'
 import type { RawHandle } from './raw-handle.js'
 import type { Affinity } from './sticky.js'
@@ -25,6 +25,8 @@ export interface Connection extends Parcel {
   readonly affinity: Affinity
   /** It has been somewhere else already: it waits for its member as long as that lives. */
   readonly pinned: boolean
+  /** It is a WebSocket, in the middle of a session that moves: nobody else can have it, and nobody can answer on it. */
+  readonly session?: boolean
   readonly entrance: Entrance
   /** When it came in. */
   readonly since: number
@@ -35,6 +37,17 @@ const MAX_TEXT = 4096
 
 const BODY = JSON.stringify({ t: 'connection' } satisfies HttpToMember)
 const KEPT = JSON.stringify({ t: 'connection', kept: true } satisfies HttpToMember)
+
+/** A session's connection, on its way from `from` to the member with that address. */
+export function sessionConnection(
+  entrance: Entrance,
+  handle: RawHandle,
+  { from, to, n }: { from: number; to: number; n: number },
+): Connection {
+  const body = JSON.stringify({ t: 'taken', from, n } satisfies HandoverToMember)
+  const affinity = { address: to }
+  return { body, handle, affinity, pinned: true, session: true, entrance, since: performance.now() }
+}
 
 export function connectionFrom(
   entrance: Entrance,

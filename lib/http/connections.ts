@@ -68,6 +68,17 @@ export class Connections {
     return this.#guests.has(socket)
   }
 
+  /** One that the hub sent past the server. */
+  adopt(socket: Socket): void {
+    this.#taken++
+    this.#open++
+    this.#reportSoon()
+    socket.once('close', () => {
+      this.#open--
+      this.#reportSoon()
+    })
+  }
+
   /** HTTP has let go of a connection. */
   upgrade(socket: Duplex): void {
     this.#guests.delete(socket as Socket)

@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { show } from '../checks.js'
@@ -115,6 +116,10 @@ export class Inlet implements HttpRoom {
   handOver(to: number): void {
     this.#successor = to
     this.#connections?.handOver(to)
+  }
+
+  adopt(socket: Socket): void {
+    this.#connections?.adopt(socket)
   }
 
   drain(within: number): Promise<void> {

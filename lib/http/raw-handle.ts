@@ -107,6 +107,12 @@ export function wrap(handle: RawHandle): Socket {
   return new Socket(options)
 }
 
+/** Whether `detach` would give a handle. */
+export function canDetach(socket: Socket): boolean {
+  const handle = (socket as Private)._handle
+  return isRawHandle(handle) && handle.constructor.name === 'TCP'
+}
+
 /**
  * Takes the handle out of its socket, which reads no more and is destroyed without touching the connection. Undefined
  * when the connection is gone, or is not a plain one: TLS keeps state in this process.

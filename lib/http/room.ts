@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { HttpToMember } from '../relay/control.js'
 import type { Handle } from '../wire/transport.js'
 
@@ -13,6 +14,8 @@ export interface HttpRoom {
    * last response has been sent.
    */
   handOver(to: number): void
+  /** A connection that came in another way, as part of a session: it counts as one of this member's. */
+  adopt(socket: Socket): void
   /** Resolves when no request is in progress any more, or half of `within` milliseconds is over. */
   drain(within: number): Promise<void>
 }

@@ -6,7 +6,7 @@ import type { Peer } from '../relay/peer.js'
 import type { HttpStats } from '../types.js'
 import type { Handle } from '../wire/transport.js'
 import { Backend } from './backend.js'
-import { type Connection, connectionFrom, type Entrance } from './connection.js'
+import { type Connection, connectionFrom, type Entrance, sessionConnection } from './connection.js'
 import { isRawHandle } from './raw-handle.js'
 import { refuse } from './refusal.js'
 import { hash } from './sticky.js'
@@ -139,7 +139,7 @@ export class Router {
 
   /** A member passes a connection on: it belongs to another, or it serves no more. */
   handle(peer: Peer, message: ToHub, handle: Handle, bytes: Uint8Array | undefined): void {
-    if (message.t !== 'route' || !isRawHandle(handle)) {
+    if ((message.t !== 'route' && message.t !== 'take') || !isRawHandle(handle)) {
       peer.offend(new HubError('ERR_HUB_PROTOCOL', 'A handle came with a message that has none.'))
       handle.close()
       return
@@ -149,6 +149,10 @@ export class Router {
       ...NO_ENTRANCE,
       role,
       pending: 0,
+    }
+    if (message.t === 'take') {
+      this.admit(sessionConnection(entrance, handle, { from: peer.address, to: message.to, n: message.n }))
+      return
     }
     this.#rerouted++
     const read = bytes && Buffer.from(bytes)
@@ -230,7 +234,13 @@ export class Router {
     }, SWEEP).unref()
   }
 
-  #choose({ affinity, entrance, pinned }: Connection): Backend | undefined {
+  #choose({ affinity, entrance, pinned, session }: Connection): Backend | undefined {
+    if (session) {
+      for (const backend of this.#backends.values()) {
+        if (backend.peer.address === affinity.address && !backend.ended) return backend
+      }
+      return undefined
+    }
     const candidates: Backend[] = []
     const owner = affinity.address === undefined ? undefined : this.#ownerOf(affinity.address)
     for (const backend of this.#backends.values()) {
@@ -261,7 +271,11 @@ export class Router {
 
   #reroute(connections: Connection[]): void {
     this.#rerouted += connections.length
-    for (const connection of connections) this.#route(connection)
+    for (const connection of connections) {
+      // Its session went to the member that did not take it.
+      if (connection.session) this.#reject(connection)
+      else this.#route(connection)
+    }
   }
 
   #takeBack(fits: (connection: Connection) => boolean): Connection[] {
@@ -282,7 +296,8 @@ export class Router {
   #reject(connection: Connection): void {
     this.#count(connection, -1)
     this.#rejected++
-    refuse(connection.handle, 503, 'Retry-After: 1\r\n')
+    if (connection.session) connection.handle.close()
+    else refuse(connection.handle, 503, 'Retry-After: 1\r\n')
   }
 
   /** Nothing else would tell of a `hub.serve()` that was forgotten, or a role that was misspelt. */

@@ -37,6 +37,7 @@ export type ToHub =
   /** The member's process stays, but takes no more part. */
   | { t: 'leave' }
   | RecoveryToHub
+  | HandoverToHub
   | HttpToHub
 
 /** What members with connection state recovery tell the hub. The client is named by its `pid`, which is secret. */
@@ -50,6 +51,41 @@ export type RecoveryToHub =
   | { t: 'session-end'; nsp: string; pid: string }
   /** It wants to go on here, having got as far as `offset`: answered by `restored`, after the packets that it missed. */
   | { t: 'restore'; nsp: string; n: number; pid: string; offset: string }
+
+/**
+ * What members tell when clients of Socket.IO move from one process to another, without being disconnected. `n` is the
+ * leaving process's number for the session.
+ */
+export type HandoverToHub =
+  /**
+   * The session is that incarnation's from now on, in the order of all that is relayed: what comes later for these rooms
+   * is for it. Answered by `moved`.
+   */
+  | { t: 'move'; to: number; n: number; sockets: readonly MovingSocket[]; state: SessionData }
+  /** What one of the two tells the other. */
+  | { t: 'pass'; to: number; n: number; op: string; data?: SessionData }
+  /** With a handle: the session's connection. */
+  | { t: 'take'; to: number; n: number }
+  /** Sessions that stay behind, and so will lose their connection. */
+  | { t: 'unmoved'; count: number }
+
+/** A socket of a session that moves, as far as the hub must know it. */
+export interface MovingSocket {
+  readonly nsp: string
+  /** Where recovery is on. */
+  readonly pid?: string | undefined
+  readonly rooms: readonly string[]
+}
+
+/** What the hub tells the two. */
+export type HandoverToMember =
+  /** The session is this member's from here on. */
+  | { t: 'moving'; from: number; n: number; state: SessionData }
+  /** The answer to `move`, at that point of the hub's order; not `taken`: that incarnation cannot have it. */
+  | { t: 'moved'; n: number; taken: boolean }
+  | { t: 'passed'; from: number; n: number; op: string; data?: SessionData }
+  /** With a handle. */
+  | { t: 'taken'; from: number; n: number }
 
 /** How long sessions of clients that are away, and packets, are kept, in milliseconds; `Infinity` arrives as null. */
 export interface RecoveryTimes {
@@ -144,6 +180,7 @@ export type ToMember =
   /** That incarnation takes nothing any more. */
   | { t: 'orphaned' }
   | { t: 'left' }
+  | HandoverToMember
   | HttpToMember
 
 /** The session of a client that comes back. */

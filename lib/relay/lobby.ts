@@ -2,7 +2,7 @@ import { HubError } from '../errors.js'
 import { NO_ATTACHMENTS } from '../wire/batch.js'
 import { isWellFormed, KEPT, Kind, readCall, readLength } from '../wire/frame.js'
 import { hubSequence, replayed } from '../wire/packet.js'
-import type { ToHub, ToMember } from './control.js'
+import type { HandoverToHub, ToHub, ToMember } from './control.js'
 import type { Peer } from './peer.js'
 import { type RecoveryLimits, RecoveryLog } from './recovery-log.js'
 import { Rooms } from './rooms.js'
@@ -129,6 +129,27 @@ export class Lobby {
     ) {
       this.#tellPositions()
     }
+  }
+
+  /**
+   * Sockets move from one member to another. What has been relayed until now went to the first, and what follows goes to
+   * the second, which counts as holding their rooms until it says otherwise; the first leaves them in its own time.
+   * False when the second has not all of their namespaces.
+   */
+  move(from: Peer, to: Peer | undefined, { n, sockets, state }: Extract<HandoverToHub, { t: 'move' }>): boolean {
+    const taken = to !== undefined && sockets.every(({ nsp }) => this.rooms.servers(nsp).includes(to))
+    if (taken) {
+      for (const { nsp, pid, rooms } of sockets) {
+        this.rooms.hold(to, nsp, true)
+        this.rooms.join(to, nsp, rooms)
+        if (pid !== undefined) this.log.handOver(from, to, nsp, pid)
+      }
+      // What was sent before reaches these clients through the first: they have not missed it.
+      this.#tellPosition(to)
+      this.#hooks.tell(to, { t: 'moving', from: from.address, n, state })
+    }
+    this.#hooks.tell(from, { t: 'moved', n, taken })
+    return taken
   }
 
   /** The member is gone, or takes no more part. */

@@ -210,6 +210,21 @@ export class RecoveryLog<Member extends Addressed> {
     return { session, missed }
   }
 
+  /** The client's socket is another member's from now on, and the client has not been away. */
+  handOver(from: Member, to: Member, nsp: string, pid: string): void {
+    const namespace = this.#namespaces.get(nsp)
+    const session = this.#sessionOf(from, nsp, pid)
+    if (!namespace || !session) return
+    if (!namespace.members.has(to)) {
+      this.#forget(session)
+      return
+    }
+    this.#bytes -= session.bytes
+    session.move(to, this.sequence, namespace)
+    this.#bytes += session.bytes
+    this.#bound(session)
+  }
+
   /** Forgets what is too old. To be called now and then. */
   sweep(): void {
     this.#age()

@@ -8,12 +8,14 @@ import { Acks } from './acks.js'
 import { audience, isLocal } from './audience.js'
 import { listOf, Op, readArray, readBody, readJson, readList, writeBody } from './body.js'
 import { type Details, detailsOf } from './details.js'
+import type { Door, Doors } from './doors.js'
 import { matching } from './matching.js'
 import { Outlet } from './outlet.js'
-import { serverSideEmitted, whenMade } from './private.js'
+import { encode, serverSideEmitted, whenMade } from './private.js'
 import { Recovery } from './recovery.js'
 import { roomKey } from './room-key.js'
 import { LocalRooms } from './rooms.js'
+import { Shadows } from './shadows.js'
 import type { Adapter, AdapterClass, BroadcastOptions, Packet } from './types.js'
 
 /** How long to wait for other servers where the caller does not say, in milliseconds: as the official adapters do. */
@@ -28,13 +30,14 @@ const SERVERS: Audience = { scope: Scope.Servers }
  * The adapter of one namespace. What concerns the sockets of this process happens at once, as in memory, and so in the
  * same order; then the others are told. `Base` is the in-memory adapter of the Socket.IO at hand.
  */
-export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
+export function hubAdapter(Base: AdapterClass, packets: Packets, doors?: Doors): AdapterClass {
   return class HubAdapter extends Base {
     readonly #name: string
     readonly #rooms: LocalRooms
     readonly #outlet: Outlet
     readonly #acks = new Acks()
     readonly #recovery: Recovery
+    readonly #shadows = new Shadows()
     #admitting = false
 
     constructor(nsp: Namespace) {
@@ -42,10 +45,11 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
       this.#name = nsp.name
       this.#rooms = new LocalRooms(this, packets)
       this.#recovery = new Recovery(this, packets)
-      this.#outlet = new Outlet(this, (packet, opts) => super.broadcast(packet, opts))
+      this.#outlet = new Outlet(this, this.#shadows, (packet, opts) => super.broadcast(packet, opts))
       this.#recovery.init(this.#outlet)
       // Not in `init()`: Socket.IO calls that only since 4.8.2.
       whenMade(nsp, () => {
+        doors?.open(nsp, this.#door)
         nsp.use((socket, next) => {
           // What came back with a session is known to the hub since it was given that.
           if (nsp.adapter === this && !socket.recovered) this.#rooms.expect(socket.id).then(() => next())
@@ -65,6 +69,7 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
     }
 
     override close(): void {
+      doors?.shut(this.#name)
       this.#recovery.close()
       packets.detach(this.#name)
     }
@@ -89,6 +94,36 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
       this.#rooms.removingAll(id, () => super.delAll(id))
       this.#acks.gone(id)
       this.#recovery.gone(id)
+    }
+
+    // Sockets that move
+
+    readonly #door: Door = {
+      shadows: this.#shadows,
+      depart: ({ id, rooms }) => {
+        const keys = Array.from(rooms, roomKey)
+        this.#recovery.release(id)
+        // Until it is gone, it counts by itself.
+        packets.tellRooms(this.#name, { sockets: true, join: keys })
+        this.#rooms.removingAll(id, () => super.delAll(id))
+      },
+      arrive: ({ id, rooms, pid }, counted) => {
+        this.#rooms.adding(id, rooms as Set<string>, () => super.addAll(id, rooms as Set<string>))
+        if (pid !== undefined) this.#recovery.adopt(id, pid)
+        this.#door.forget(counted)
+      },
+      forget: (rooms) => packets.tellRooms(this.#name, { sockets: false, leave: Array.from(rooms, roomKey) }),
+      joinAhead: (pid, room) => {
+        if (pid !== undefined) this.#recovery.joinsAhead(pid, roomKey(room))
+        packets.tellRooms(this.#name, { join: [roomKey(room)] })
+      },
+      leaveAhead: (pid, room) => {
+        if (pid !== undefined) this.#recovery.leavesAhead(pid, roomKey(room))
+      },
+      lose: (pid, data) => {
+        if (pid !== undefined) this.#recovery.lose(pid, data)
+      },
+      gone: (id) => this.#acks.gone(id),
     }
 
     // Sessions of clients that are away
@@ -164,6 +199,7 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
     }
 
     override addSockets(opts: BroadcastOptions, rooms: string[]): void {
+      for (const shadow of this.#shadows.concerned(opts, undefined)) shadow.join(rooms)
       super.addSockets(opts, rooms)
       if (isLocal(opts)) return
       const { text } = writeBody(Op.Join, opts, { text: JSON.stringify(rooms), bytes: undefined })
@@ -171,11 +207,13 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
     }
 
     override delSockets(opts: BroadcastOptions, rooms: string[]): void {
+      for (const shadow of this.#shadows.concerned(opts, undefined)) shadow.leave(rooms)
       super.delSockets(opts, rooms)
       this.#tell(Op.Leave, opts, rooms)
     }
 
     override disconnectSockets(opts: BroadcastOptions, close: boolean): void {
+      for (const shadow of this.#shadows.concerned(opts, undefined)) shadow.disconnect(close)
       super.disconnectSockets(opts, close)
       this.#tell(Op.Disconnect, opts, close)
     }
@@ -185,6 +223,7 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
     // Socket.IO types it as `any`: sockets that are here, and what makes remote ones of those that are not.
     override async fetchSockets(opts: BroadcastOptions): Promise<unknown[]> {
       const found: unknown[] = matching(this, opts)
+      for (const shadow of this.#shadows.concerned(opts, undefined)) found.push(shadow.details())
       if (isLocal(opts)) return found
       const body = writeBody(Op.Fetch, opts, { text: '', bytes: undefined })
       const onBody = (text: string, bytes: Uint8Array | undefined) => {
@@ -250,22 +289,43 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
     }
 
     /** Broadcasts to the sockets here, and collects their acknowledgements. Returns what ends the waiting. */
-    #ask(packet: Packet, opts: BroadcastOptions, onAnswer: (value: unknown) => void, onDone: () => void): () => void {
+    #ask(
+      packet: Packet,
+      opts: BroadcastOptions,
+      onAnswer: (value: unknown) => void,
+      onDone: () => void,
+      from?: number,
+    ): () => void {
+      // Who is about to be here is asked then.
+      const coming = this.#shadows.concerned(opts, from).flatMap(({ arrived }) => arrived ?? [])
+      if (coming.length > 0) {
+        let ended = false
+        let end = () => {}
+        Promise.all(coming).then(() => {
+          if (!ended) end = this.#ask(packet, opts, onAnswer, onDone, from)
+        })
+        return () => {
+          ended = true
+          end()
+        }
+      }
       const sockets = matching(this, opts)
       const ignore = () => {}
       super.broadcastWithAck(packet, opts, ignore, ignore)
+      const leaving = this.#outlet.toShadows(opts, from, () => encode(this.nsp, packet))
+      for (const { socket } of leaving) if (socket) sockets.push(socket)
       return this.#acks.expect(packet.id ?? -1, sockets, onAnswer, onDone)
     }
 
     /** Reads all of a packet, and returns what does as it says. Throws when it cannot be read. */
     #read(packet: ArrivedPacket): () => void {
-      const { answer } = packet
+      const { answer, from } = packet
       const body = readBody(packet, packet.rooms)
       const { op, opts, text, bytes } = body
       const { offset } = this.#recovery
       switch (op) {
         case Op.Text: {
-          const write = this.#outlet.readText(text)
+          const write = this.#outlet.readText(text, from)
           return () => {
             if (packet.recoverable) this.#recovery.received(body)
             write(opts, offset)
@@ -275,16 +335,18 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
           const data = readList(text, bytes)
           return () => {
             if (packet.recoverable) this.#recovery.received(body)
-            this.#outlet.writeEvent(data, opts, offset)
+            this.#outlet.writeEvent(data, opts, offset, from)
           }
         }
         case Op.AskEvent: {
           const data = readList(text, bytes)
-          return () => this.#answerWithAcks(data, opts, answer ?? (() => {}))
+          return () => this.#answerWithAcks(data, opts, answer ?? (() => {}), from)
         }
         case Op.Join: {
           const rooms = readArray(text) as string[]
           return () => {
+            // Of those whom it concerns.
+            for (const shadow of this.#shadows.concerned(opts, from)) shadow.join(rooms)
             // The hub knows of these joins: it has passed them on.
             this.#admitting = true
             try {
@@ -297,14 +359,23 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
         }
         case Op.Leave: {
           const rooms = readArray(text) as string[]
-          return () => super.delSockets(opts, rooms)
+          return () => {
+            for (const shadow of this.#shadows.concerned(opts, from)) shadow.leave(rooms)
+            super.delSockets(opts, rooms)
+          }
         }
         case Op.Disconnect: {
           const close = readJson(text) === true
-          return () => super.disconnectSockets(opts, close)
+          return () => {
+            for (const shadow of this.#shadows.concerned(opts, from)) shadow.disconnect(close)
+            super.disconnectSockets(opts, close)
+          }
         }
         case Op.Fetch:
-          return () => answer?.(detailsOf(matching(this, opts)), true)
+          return () => {
+            const moving = this.#shadows.concerned(opts, from).map((shadow) => shadow.details())
+            answer?.(detailsOf(matching(this, opts), moving), true)
+          }
         case Op.Server: {
           const args = readList(text, bytes)
           let open = true
@@ -319,7 +390,12 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
       }
     }
 
-    #answerWithAcks(data: unknown[], opts: BroadcastOptions, answer: NonNullable<ArrivedPacket['answer']>): void {
+    #answerWithAcks(
+      data: unknown[],
+      opts: BroadcastOptions,
+      answer: NonNullable<ArrivedPacket['answer']>,
+      from: number,
+    ): void {
       const packet: Packet = { type: 2, data }
       const onAnswer = (value: unknown) => answer(listOf([value], 'an acknowledgement'), false)
       const onDone = () => {
@@ -327,7 +403,7 @@ export function hubAdapter(Base: AdapterClass, packets: Packets): AdapterClass {
         answer(undefined, true)
       }
       const timer = setTimeout(() => end(), opts.flags?.timeout)
-      const end = this.#ask(packet, opts, onAnswer, onDone)
+      const end = this.#ask(packet, opts, onAnswer, onDone, from)
     }
   }
 }

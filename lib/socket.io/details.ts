@@ -11,8 +11,8 @@ export interface Details {
 }
 
 /** Of these sockets, as the payload of an answer. It never throws: what cannot travel stays behind. */
-export function detailsOf(sockets: readonly Socket[]): Body {
-  const details = sockets.map(describe)
+export function detailsOf(sockets: readonly Socket[], moving: readonly Details[] = []): Body {
+  const details = [...sockets.map(describe), ...moving]
   try {
     return listOf(details, 'the data of a socket')
   } catch {

@@ -1,1 +1,2 @@
-export { attachSocketIo } from './attach.js'
+export { type Handover, handoverOf } from './arrivals.js'
+export { type AttachOptions, attachSocketIo } from './attach.js'

@@ -3,6 +3,7 @@ import { type Body, decodeArguments } from '../wire/codec.js'
 import { EVENT, listOf, Op, type ReadBody, readList, writeBody } from './body.js'
 import { matching } from './matching.js'
 import { type Encoded, encode, hasDefaultParser, packetOptions, write } from './private.js'
+import type { Shadow, Shadows } from './shadows.js'
 import type { Adapter, BroadcastOptions, Packet } from './types.js'
 
 /**
@@ -19,8 +20,10 @@ export class Outlet {
   readonly #plain: boolean
   /** The in-memory adapter's `broadcast`. */
   readonly #inMemory: (packet: Packet, opts: BroadcastOptions) => void
+  readonly #shadows: Shadows
 
-  constructor(adapter: Adapter, inMemory: (packet: Packet, opts: BroadcastOptions) => void) {
+  constructor(adapter: Adapter, shadows: Shadows, inMemory: (packet: Packet, opts: BroadcastOptions) => void) {
+    this.#shadows = shadows
     this.#adapter = adapter
     this.#nsp = adapter.nsp
     this.#prefix = this.#nsp.name === '/' ? '2' : `2${this.#nsp.name},`
@@ -42,9 +45,13 @@ export class Outlet {
     const encoded = encode(this.#nsp, packet)
     publish?.(this.#body(packet, encoded, opts))
     if (!encoded || (offset !== undefined && !this.#isText(packet, encoded))) {
-      this.#inMemory(offset === undefined ? packet : { ...packet, data: [...packet.data, offset] }, opts)
+      const whole = offset === undefined ? packet : { ...packet, data: [...packet.data, offset] }
+      this.toShadows(opts, undefined, () => encode(this.#nsp, whole))
+      this.#inMemory(whole, opts)
     } else {
-      this.#write(withOffset(encoded, offset), opts, () => packet)
+      const whole = withOffset(encoded, offset)
+      this.toShadows(opts, undefined, () => whole)
+      this.#write(whole, opts, () => packet)
     }
   }
 
@@ -52,10 +59,10 @@ export class Outlet {
    * What writes a text that another server encoded. Throws when it must be read, and cannot be; where it need not, it is
    * the clients' as it stands.
    */
-  readText(text: string): (opts: BroadcastOptions, offset: string | undefined) => void {
+  readText(text: string, from: number): (opts: BroadcastOptions, offset: string | undefined) => void {
     if (!this.#plain) {
       const data = this.#parse(text)
-      return (opts, offset) => this.writeEvent(data, opts, offset)
+      return (opts, offset) => this.writeEvent(data, opts, offset, from)
     }
     const packet = () => {
       let data: unknown[] = []
@@ -66,11 +73,26 @@ export class Outlet {
       }
       return { type: EVENT, nsp: this.#nsp.name, data }
     }
-    return (opts, offset) => this.#write(withOffset([text], offset), opts, packet)
+    return (opts, offset) => {
+      const whole = withOffset([text], offset)
+      this.toShadows(opts, from, () => whole)
+      this.#write(whole, opts, packet)
+    }
   }
 
-  writeEvent(data: unknown[], opts: BroadcastOptions, offset: string | undefined): void {
-    this.#inMemory({ type: EVENT, data: offset === undefined ? data : [...data, offset] }, opts)
+  writeEvent(data: unknown[], opts: BroadcastOptions, offset: string | undefined, from: number): void {
+    const packet = { type: EVENT, nsp: this.#nsp.name, data: offset === undefined ? data : [...data, offset] }
+    this.toShadows(opts, from, () => encode(this.#nsp, packet))
+    this.#inMemory(packet, opts)
+  }
+
+  /** To sockets that are neither here nor gone, what `from` sends. Returns them. */
+  toShadows(opts: BroadcastOptions, from: number | undefined, encoded: () => Encoded | undefined): Shadow[] {
+    const shadows = this.#shadows.concerned(opts, from)
+    if (shadows.length === 0) return shadows
+    const packet = encoded()
+    if (packet) for (const shadow of shadows) shadow.write(packet)
+    return shadows
   }
 
   /** The arguments of an event that was published. */

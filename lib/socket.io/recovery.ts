@@ -129,6 +129,32 @@ export class Recovery {
     this.#packets.recovery.tell({ t: 'session-away', nsp: this.#nsp, pid, data: writeData(sid, data) })
   }
 
+  /** The client's socket is another process's now, or about to be: nothing more is told of it from here. */
+  release(sid: string): void {
+    this.#open.delete(sid)
+  }
+
+  /** It is this one's. The hub knows. */
+  adopt(sid: string, pid: string): void {
+    if (this.times) this.#open.set(sid, pid)
+  }
+
+  /** A socket on its way here joins a room. */
+  joinsAhead(pid: string, room: string): void {
+    if (this.times) this.#moved(pid, { join: [room], fresh: true })
+  }
+
+  leavesAhead(pid: string, room: string): void {
+    if (this.times) this.#moved(pid, { leave: [room] })
+  }
+
+  /** The socket that was on its way is lost; the client may come back. */
+  lose(pid: string, data?: unknown): void {
+    if (!this.times) return
+    const message = { t: 'session-away', nsp: this.#nsp, pid } as const
+    this.#packets.recovery.tell(data === undefined ? message : { ...message, data: writeData(pid, data) })
+  }
+
   restore(pid: string, offset: string): Promise<Session | null> {
     if (!this.times || this.#returning.has(pid)) return Promise.resolve(null)
     const returning: Returning = { offset, restored: undefined, rooms: new Set(), since: [], timer: undefined }
@@ -171,7 +197,8 @@ export class Recovery {
     const { id } = socket
     // Socket.IO declares it private.
     const { pid } = socket as unknown as { pid: string | undefined }
-    if (pid === undefined) return
+    // It has come from another process.
+    if (pid === undefined || this.#open.has(id)) return
     if (!socket.recovered) {
       const { recovery } = this.#packets
       const rooms = Array.from(socket.rooms, roomKey)

@@ -1,5 +1,6 @@
 import { makeSessionId } from '../http/session-id.js'
 import type { Member } from '../member.js'
+import { movedId } from './private-engine.js'
 import type { AnyServer } from './types.js'
 
 type GenerateId = AnyServer['engine']['generateId']
@@ -18,6 +19,9 @@ export function nameSessions(io: AnyServer, member: Member): void {
 function nameSessionsOf(engine: AnyServer['engine'], member: Member): void {
   const generateId: GenerateId = engine.generateId
   engine.generateId = function (this: typeof engine, request) {
+    // It has been opened elsewhere, and keeps its name.
+    const moved = movedId(request)
+    if (moved !== undefined) return moved
     const secret = generateId.call(this, request)
     member.http?.sessionOpened(request)
     return typeof secret === 'string'

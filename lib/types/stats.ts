@@ -29,6 +29,16 @@ export interface HubStats {
   readonly http?: HttpStats
   /** What the hub keeps for clients of Socket.IO that are away. Only in the primary, and where recovery was ever on. */
   readonly recovery?: RecoveryStats
+  /** Sessions of Socket.IO that changed process with their clients connected. Only in the primary, and where any had to. */
+  readonly handover?: HandoverStats
+}
+
+/** Sessions of Socket.IO, at reloads and when roles shrink. */
+export interface HandoverStats {
+  /** That another process was given. */
+  readonly moved: number
+  /** That could not be handed over: their clients had to connect anew. Their process has said why. */
+  readonly left: number
 }
 
 /** Tasks in the hub, over all members. */

@@ -1,0 +1,299 @@
+import type { Socket } from 'socket.io'
+import { surface } from '../emitter.js'
+import type { Handover, HandoverToMember } from '../handover.js'
+import type { RawHandle } from '../http/raw-handle.js'
+import type { Member } from '../member.js'
+import type { Details } from './details.js'
+import type { Doors } from './doors.js'
+import {
+  acknowledged,
+  begunPacket,
+  type ClientOf,
+  clientOf,
+  divert,
+  expectsAcks,
+  isComing,
+  makeStandIn,
+  socketsOf,
+  tellGone,
+} from './private.js'
+import { type Conn, connectionsOf, hold, type Part, readiness, requestState, take } from './private-engine.js'
+import { roomKey } from './room-key.js'
+import { pack, type SessionState, type SocketState, socketState, unpack } from './session-state.js'
+import type { Shadow } from './shadows.js'
+import type { AnyServer } from './types.js'
+
+/** So many sessions are taken in one turn: this process has others to serve meanwhile. */
+const AT_ONCE = 20
+/** How often it is looked whether a session can move, in milliseconds. */
+const LOOK = 5
+
+const SERVED = 'handover'
+const LOST = 'transport close'
+
+/** A session that another process takes over. */
+interface Departure {
+  readonly to: number
+  readonly sockets: readonly Socket[]
+  readonly states: readonly SocketState[]
+  readonly shadows: readonly Shadow[]
+  /** What the hub has sent here for it until it says so goes on to the other; then only what that one sent. */
+  moved: boolean
+  /** The other one has it, and the application knows. */
+  settled: boolean
+}
+
+/** Gives the sessions of this process to another one, without their clients noticing. */
+export class Departures {
+  readonly #io: AnyServer
+  readonly #member: Member
+  readonly #doors: Doors
+  readonly #onHandover: (socket: Socket) => unknown
+  readonly #departures = new Map<number, Departure>()
+  readonly #gone = new Set<number>()
+  #last = 0
+
+  constructor(io: AnyServer, member: Member, doors: Doors, onHandover: (socket: Socket) => unknown) {
+    this.#io = io
+    this.#member = member
+    this.#doors = doors
+    this.#onHandover = onHandover
+  }
+
+  /**
+   * Resolves when all that can go has gone, and all that was going on for it here is over. `ready`: whether the other
+   * process takes any.
+   */
+  async run({ successor, signal }: Handover, ready: Promise<boolean>): Promise<void> {
+    const to = successor.address
+    const held = new Map<Conn, () => void>()
+    const reasons = new Map<Conn, string>()
+    let told = false
+    // At once when the time is up: this process ends then.
+    const report = () => {
+      if (!told) this.#report(reasons)
+      told = true
+    }
+    signal.addEventListener('abort', report, { once: true })
+    if (!(await ready)) report()
+    while (!told && !signal.aborted && !this.#gone.has(to)) {
+      await turn()
+      let taken = 0
+      let waiting = 0
+      for (const conn of connectionsOf(this.#io)) {
+        if (reasons.has(conn)) continue
+        if (taken === AT_ONCE || signal.aborted) {
+          waiting++
+          continue
+        }
+        const client = clientOf(conn)
+        const state = readiness(conn)
+        if (typeof state === 'object') {
+          reasons.set(conn, state.never)
+          continue
+        }
+        if (state === 'writing' && !held.has(conn)) held.set(conn, hold(conn))
+        const begun = state === 'ready' && !isComing(conn) ? begunPacket(this.#io, client) : undefined
+        if (!begun) {
+          waiting++
+          continue
+        }
+        held.delete(conn)
+        taken++
+        this.#depart(conn, client, begun, to)
+      }
+      if (waiting === 0 && taken === 0) break
+      if (taken === 0) await sleep(LOOK)
+    }
+    for (const release of held.values()) release()
+    report()
+    signal.removeEventListener('abort', report)
+    while (!signal.aborted && this.#isBusy()) await sleep(LOOK)
+  }
+
+  receive(message: Extract<HandoverToMember, { t: 'moved' | 'passed' }>): void {
+    const departure = this.#departures.get(message.n)
+    if (!departure) return
+    if (message.t === 'moved') {
+      departure.moved = true
+      if (!message.taken) this.#lose(departure, true)
+      return
+    }
+    if (message.from !== departure.to) return
+    switch (message.op) {
+      case 'adopted':
+        // All that it sent before has come, and what it sends from now on it delivers itself.
+        this.#leave(departure)
+        this.#pass(departure.to, message.n, 'released')
+        break
+      case 'connected':
+        this.#settle(departure, SERVED)
+        break
+      case 'failed':
+        this.#settle(departure, LOST)
+        break
+      case 'ack': {
+        const { nsp, id, data } = unpack(message.data ?? { text: '' }) as { nsp: string; id: number; data: unknown[] }
+        const socket = departure.sockets.find((one) => one.nsp.name === nsp)
+        if (socket && Array.isArray(data)) acknowledged(socket, id, data)
+      }
+    }
+  }
+
+  /** That incarnation is no more: what it was given is lost. */
+  gone(address: number): void {
+    this.#gone.add(address)
+    for (const departure of this.#departures.values()) {
+      if (departure.to === address && !departure.settled) this.#lose(departure, false)
+    }
+  }
+
+  #depart(conn: Conn, client: ClientOf | undefined, begun: Part[], to: number): void {
+    const n = ++this.#last
+    const sockets = client ? socketsOf(client) : []
+    const states = sockets.map((socket) => socketState(socket, pidOf(socket), this.#ask(socket)))
+    const send = (packet: Part[]) => this.#pass(to, n, 'write', packet)
+    const request = requestState(conn)
+    const taken = take(this.#io, conn, send, () => this.#pass(to, n, 'close', undefined))
+    if (!taken) return
+    if (client) divert(client, send)
+    const shadows: Shadow[] = []
+    const departure: Departure = { to, sockets, states, shadows, moved: false, settled: false }
+    this.#departures.set(n, departure)
+    sockets.forEach((socket, i) => {
+      const state = states[i]
+      if (state) shadows.push(this.#shadow(n, departure, socket, state))
+    })
+    const { unread, unsent } = taken
+    const state: SessionState = { id: conn.id, request, sockets: states, begun, unread, unsent }
+    const moving = states.map(({ nsp, pid, rooms }) => ({ nsp, pid, rooms: rooms.map(roomKey) }))
+    this.#member.tell({ t: 'move', to, n, sockets: moving, state: pack(state) })
+    this.#ship(taken.handle, to, n)
+  }
+
+  #ship(handle: RawHandle, to: number, n: number): void {
+    this.#member.handles.add({ body: JSON.stringify({ t: 'take', to, n }), handle })
+  }
+
+  #shadow(n: number, departure: Departure, socket: Socket, state: SocketState): Shadow {
+    const { to } = departure
+    const { id, nsp } = state
+    const rooms = new Set(state.rooms)
+    const handshake = socket.handshake
+    const order = (op: string, more: object) => this.#pass(to, n, op, { nsp, ...more })
+    const join = (joined: readonly unknown[]) => {
+      for (const room of joined) rooms.add(room)
+      order('join', { rooms: [...joined] })
+    }
+    const leave = (left: readonly unknown[]) => {
+      for (const room of left) rooms.delete(room)
+      order('leave', { rooms: [...left] })
+    }
+    const disconnect = (close: boolean) => order('disconnect', { close })
+    const door = this.#doors.of(nsp)
+    door?.depart({ id, pid: state.pid, rooms: new Set(state.rooms) })
+    makeStandIn(socket, { rooms, join, leave, disconnect })
+    const shadow: Shadow = {
+      id,
+      rooms,
+      socket,
+      hears: (from) => from !== undefined && (!departure.moved || from === to),
+      // Behind nothing that this process sends meanwhile: the hub had it before.
+      write: (packet) => this.#pass(to, n, 'relay', [...packet]),
+      join,
+      leave,
+      disconnect,
+      details: () => ({ id, handshake, rooms: [...rooms], data: socket.data }) as Details,
+    }
+    door?.shadows.add(shadow)
+    return shadow
+  }
+
+  #ask(socket: Socket): unknown {
+    try {
+      return this.#onHandover(socket)
+    } catch (error) {
+      surface(error)
+      return undefined
+    }
+  }
+
+  /** Nothing that comes here is for it any more. */
+  #leave({ states, shadows }: Departure): void {
+    states.forEach(({ nsp, rooms }, i) => {
+      const door = this.#doors.of(nsp)
+      const shadow = shadows[i]
+      if (!shadow) return
+      door?.shadows.remove(shadow)
+      door?.forget(rooms)
+    })
+    ;(shadows as Shadow[]).length = 0
+  }
+
+  #settle(departure: Departure, reason: string): void {
+    if (departure.settled) return
+    departure.settled = true
+    for (const socket of departure.sockets) {
+      try {
+        tellGone(socket, reason)
+      } catch (error) {
+        surface(error)
+      }
+    }
+  }
+
+  /** `own`: the hub knows its clients as this process's. */
+  #lose(departure: Departure, own: boolean): void {
+    this.#leave(departure)
+    for (const { nsp, pid, data, id } of departure.states) {
+      const door = this.#doors.of(nsp)
+      if (own) door?.lose(pid, data ?? {})
+      door?.gone(id)
+    }
+    this.#settle(departure, LOST)
+  }
+
+  #isBusy(): boolean {
+    for (const { settled, sockets, to } of this.#departures.values()) {
+      if (!settled) return true
+      if (!this.#gone.has(to) && sockets.some(expectsAcks)) return true
+    }
+    return false
+  }
+
+  /** Says once why some stay. */
+  #report(reasons: ReadonlyMap<Conn, string>): void {
+    const stayed = connectionsOf(this.#io)
+    if (stayed.length === 0) return
+    const why = new Map<string, number>()
+    for (const conn of stayed) {
+      const reason = reasons.get(conn) ?? 'it was not at a point where it could move within handoverTimeout'
+      why.set(reason, (why.get(reason) ?? 0) + 1)
+    }
+    this.#member.tell({ t: 'unmoved', count: stayed.length })
+    const list = [...why].map(([reason, count]) => `${count}: ${reason}`).join('; ')
+    const who = stayed.length === 1 ? '1 session of Socket.IO' : `${stayed.length} sessions of Socket.IO`
+    process.emitWarning(`${who} could not be handed over, and will connect anew. ${list}.`, {
+      type: 'Hubwire',
+      code: 'ERR_HUB_SOCKET_IO',
+    })
+  }
+
+  #pass(to: number, n: number, op: string, value?: unknown): void {
+    if (this.#member.closed || this.#gone.has(to)) return
+    this.#member.tell({ t: 'pass', to, n, op, ...(value !== undefined && { data: pack(value) }) })
+  }
+}
+
+function pidOf(socket: Socket): string | undefined {
+  return (socket as unknown as { pid?: string }).pid
+}
+
+/** What has been read is dispatched then. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
