@@ -296,7 +296,8 @@ export class Primary extends Member {
     if (place.peer !== peer) return place.peer?.ready ? place.peer : undefined
     if (place.role === undefined) return undefined
     const others = [...(this.#exchange.directory.role(place.role)?.places ?? [])].flatMap((other) => other.peer ?? [])
-    return this.#router.leastOf(others.filter((other) => other.ready && other !== peer))
+    const stays = (other: Peer) => other.ready && other.place.state === 'ready' && other !== peer
+    return this.#router.leastOf(others.filter(stays))
   }
 
   /** Nobody serves a role any more. Like an `error` event, it ends the process unless somebody listens. */

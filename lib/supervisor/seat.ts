@@ -159,6 +159,11 @@ export class Seat {
     return exit
   }
 
+  /** It is about to be stopped: nobody is to hand over to it. */
+  announceStop(): void {
+    if (this.#state === 'ready') this.#enter('stopping')
+  }
+
   /** Resolves when no process is left, with whether all went without being killed. `handsOver`: others take its work. */
   async stop(reason: HubError, within = this.spec.gracePeriod, handsOver = false): Promise<boolean> {
     this.#next = 'stay-down'

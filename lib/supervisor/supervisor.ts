@@ -98,6 +98,8 @@ export class Supervisor {
   /** Stops seats for ever, having others take over their work, and removes them. Resolves when they are gone. */
   async remove(ids: readonly string[]): Promise<void> {
     const seats = ids.map((id) => this.#get(id, 'scale'))
+    // All of them before the first is asked to go: none is to hand over to another that goes, too.
+    for (const seat of seats) seat.announceStop()
     const stopped = seats.map(async (seat) => {
       const name = JSON.stringify(seat.spec.id)
       const reason = new HubError('ERR_HUB_MEMBER_EXITED', `Worker ${name} was removed by hub.scale().`)
