@@ -9,6 +9,8 @@ const SECONDS = 1
 
 interface Carrier {
   needs?: Broker
+  /** The contestant whose file it shares; it is told its own name. @default its own */
+  file?: string
   /** How much it does beside Hubwire, as a guess for its first round alone. */
   pace: number
   kinds: readonly Workload['kind'][]
@@ -26,6 +28,7 @@ const CARRIERS: Record<string, Carrier> = {
   advanced: { pace: 0.15, kinds: ALL },
   bare: { pace: 1, kinds: NO_TASKS, cannot: TEXT_ONLY },
   hubwire: { pace: 1, kinds: ALL },
+  pipe: { pace: 1, kinds: ALL, file: 'hubwire' },
   redis: { pace: 0.2, kinds: NO_TASKS, needs: 'redis' },
   'node-redis': { pace: 0.1, kinds: NO_TASKS, needs: 'redis' },
   nats: { pace: 0.3, kinds: ALL, needs: 'nats' },
@@ -73,6 +76,7 @@ export function runCarrier(workload: Workload): Comparison['run'] {
     // At a rate, a run takes its time whoever does it.
     const count = workload.rate ? workload.rate * SECONDS : (known ?? Math.max(first, 20))
     const job: Job = { ...workload, count }
-    return runContestant(new URL(`../relay-contestants/${name}.js`, import.meta.url), [JSON.stringify(job)])
+    const file = new URL(`../relay-contestants/${CARRIERS[name]?.file ?? name}.js`, import.meta.url)
+    return runContestant(file, [JSON.stringify(job), name])
   }
 }

@@ -49,6 +49,7 @@ const targets: Target[] = [
   { comparison: 'requests-512', figure: REQUESTS, against: 'naive', ratio: 2 },
   { comparison: 'requests-64', figure: REQUESTS, against: 'nats', ratio: 4 },
   { comparison: 'requests-1', figure: P50, against: 'naive', ratio: 1 },
+  { comparison: 'requests-1', of: 'pipe', figure: P50, against: 'naive', ratio: 0.75 },
 ]
 
 export const requestsPart: Part = {
@@ -62,7 +63,7 @@ export const requestsPart: Part = {
       { inFlight: 1 },
       [P50, P99],
       'default',
-      ['redis', 'nats'],
+      ['pipe', 'redis', 'nats'],
     ),
     saturated(64, 'quick', ['redis', 'nats']),
     saturated(512, 'default', []),

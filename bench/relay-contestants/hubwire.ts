@@ -1,4 +1,4 @@
-/** Hubwire as a newcomer uses it: the public API only, and no options. */
+/** Hubwire as a newcomer uses it: the public API only, and no options; or with its one option for this, `pipe`. */
 import { joinHub, startHub } from 'hubwire'
 import type { Item } from '../workloads.js'
 import { run } from './contestant.js'
@@ -11,7 +11,8 @@ interface App {
 await run({
   async fork(seats) {
     const args = process.argv.slice(2)
-    await startHub<App>({ workers: seats.map((id) => ({ id, args, env: { SEAT: id } })) })
+    const transport = args.includes('pipe') ? 'pipe' : 'ipc'
+    await startHub<App>({ transport, workers: seats.map((id) => ({ id, args, env: { SEAT: id } })) })
   },
   async connect() {
     const hub = await joinHub<App>()
