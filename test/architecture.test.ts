@@ -175,7 +175,7 @@ test('the plan of the house names every file, and no other', () => {
   let folder: string | undefined
   for (const [, cell = ''] of plan.matchAll(/^\| ([^|]+) \|/gm)) {
     for (const [, name = ''] of cell.matchAll(/`([^`]+)`/g)) {
-      if (/^lib\/.*$/.test(name)) folder = name.slice('lib/'.length)
+      if (name.endsWith('/')) folder = name.startsWith('lib/') ? name.slice('lib/'.length) : undefined
       else if (folder !== undefined && name.endsWith('.ts')) named.push(folder + name)
     }
   }
