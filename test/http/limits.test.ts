@@ -104,15 +104,25 @@ test('by default 16 KiB of a request line are read, for 10 seconds', () =>
     await full.write('\n')
     await until(() => hub.stats().http?.routed === 1, 'it goes to the worker')
     const { setTimeout } = globalThis
-    // What takes ten seconds takes none.
-    const hasty = (callback: () => void, ms?: number) => setTimeout(callback, ms === 10_000 ? 0 : ms)
-    globalThis.setTimeout = hasty as typeof setTimeout
+    // What takes ten seconds takes as long as it is told to.
+    const late: (() => void)[] = []
+    const held = (callback: () => void, ms?: number) => {
+      if (ms !== 10_000) return setTimeout(callback, ms)
+      late.push(callback)
+      return setTimeout(() => {}, 0)
+    }
+    globalThis.setTimeout = held as typeof setTimeout
     try {
-      const slow = new Client(port)
+      const [slow, quick] = [new Client(port), new Client(port)]
       await slow.write('GET /wh')
+      await quick.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      // What the other one wrote before has been read by then.
+      await until(() => hub.stats().http?.routed === 2, 'a quick one goes to the worker')
+      assert.is(hub.stats().http?.reading, 1)
+      late[0]?.()
       await slow.until(() => slow.ended, 'no end')
       assertRefusal(slow.received, '408 Request Timeout')
-      slow.destroy()
+      for (const client of [slow, quick]) client.destroy()
     } finally {
       globalThis.setTimeout = setTimeout
     }
