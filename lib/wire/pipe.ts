@@ -41,16 +41,17 @@ export class Pipe {
     const gone = (error?: Error | null) => done(error ?? null)
     const wide = WIDE.test(text)
     const head = headOf(text.length, wide, attachments)
-    const last = attachments.at(-1)
-    if (!wide && !last) {
+    const count = attachments.length
+    if (!wide && count === 0) {
       // The usual case: one string, one call of the system.
       socket.write(head + text, 'latin1', gone)
       return
     }
     socket.cork()
     socket.write(wide ? head : head + text, 'latin1')
-    if (wide) socket.write(text, 'utf16le', last ? undefined : gone)
-    for (const attachment of attachments) socket.write(attachment, attachment === last ? gone : undefined)
+    if (wide) socket.write(text, 'utf16le', count > 0 ? undefined : gone)
+    // By number: an event to several members has the same attachment for each.
+    for (const [i, attachment] of attachments.entries()) socket.write(attachment, i === count - 1 ? gone : undefined)
     socket.uncork()
   }
 }

@@ -122,6 +122,17 @@ for (const [what, bytes, why] of [
     }))
 }
 
+test('a batch is told of once, also where one attachment is in it twice', () =>
+  withStream(async (near, far) => {
+    far.resume()
+    const pipe = new Pipe(near, () => {})
+    const bytes = new Uint8Array(10)
+    let told = 0
+    pipe.send({ text: MARKER + '\0'.repeat(32), attachments: [bytes, bytes] }, () => told++)
+    await new Promise<void>((resolve) => pipe.send({ text: MARKER, attachments: [] }, () => resolve()))
+    assert.equal(told, 1)
+  }))
+
 test('what is sent over a stream that is gone is told of, once each', () =>
   withStream(async (near, far) => {
     near.on('error', () => {})
