@@ -131,10 +131,18 @@ export function decodeValue(text: string, bytes: Uint8Array | undefined): unknow
  * @throws {HubError} ERR_HUB_PROTOCOL if it is not what `encodeArguments` encoded
  */
 export function decodeArguments(text: string, bytes: Uint8Array | undefined): unknown[] {
-  if (text === '' && bytes === undefined) return []
-  const args = decodeValue(text, bytes)
-  if (!Array.isArray(args)) throw new HubError('ERR_HUB_PROTOCOL', 'Received an event whose arguments are not a list.')
-  return args
+  return argumentsIn(decodeValue(text, bytes))
+}
+
+/**
+ * The arguments in what was decoded already.
+ * @throws {HubError} ERR_HUB_PROTOCOL if they are not a list
+ */
+export function argumentsIn(value: unknown): unknown[] {
+  // No arguments have no text.
+  if (value === undefined) return []
+  if (!Array.isArray(value)) throw new HubError('ERR_HUB_PROTOCOL', 'Received an event whose arguments are not a list.')
+  return value
 }
 
 /**
