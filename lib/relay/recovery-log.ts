@@ -1,6 +1,6 @@
 import { Alarm } from '../alarm.js'
 import type { RecoveryStats } from '../types.js'
-import { owned } from '../wire/link.js'
+import { owned } from '../wire/batch.js'
 import { packetNamespace, sequenced } from '../wire/packet.js'
 import { type Position, readPosition } from '../wire/position.js'
 import type { OpenedSession, RecoveryTimes, SessionData, SessionRooms } from './control.js'

@@ -176,14 +176,10 @@ export class Switchboard {
   ): void {
     if (to.length === 0 || start === end) return
     const frames = text.substring(start, end)
-    if (firstAttached < endAttached) {
-      const attached = attachments.slice(firstAttached, endAttached)
-      for (const outlet of to) outlet.deliver(from, frames, attached)
-    } else {
-      // A slice keeps the whole batch alive: that is no loss where it is most of it, and all receivers share it.
-      const owned = frames.length * 2 > text.length
-      for (const outlet of to) outlet.deliver(from, frames, NO_ATTACHMENTS, owned)
-    }
+    const attached = firstAttached < endAttached ? attachments.slice(firstAttached, endAttached) : NO_ATTACHMENTS
+    // A slice keeps the whole batch alive: that is no loss where it is most of it, and all receivers share it.
+    const owned = frames.length * 2 > text.length && fillTheirBuffer(attached)
+    for (const outlet of to) outlet.deliver(from, frames, attached, owned)
   }
 
   #route(from: Peer, text: string, at: number): readonly Outlet[] {
@@ -221,4 +217,16 @@ export class Switchboard {
     }
     return to.length === 0 ? NOWHERE : to.length === 1 ? (to[0] as Place).only : to
   }
+}
+
+/** Whether attachments take most of the read buffer that they are views of. */
+function fillTheirBuffer(attachments: readonly Uint8Array[]): boolean {
+  const buffer = attachments[0]?.buffer
+  if (buffer === undefined) return true
+  let bytes = 0
+  for (const attachment of attachments) {
+    if (attachment.buffer !== buffer) return false
+    bytes += attachment.byteLength
+  }
+  return bytes * 2 > buffer.byteLength
 }

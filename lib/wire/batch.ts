@@ -109,7 +109,7 @@ export function withoutEvents(batch: Batch): { batch: Batch; dropped: number } {
     } else {
       text += sender + whole.substring(at, at + length)
       sender = ''
-      if (attachment) attachments.push(attachment)
+      if (attachment) attachments.push(owned(attachment))
     }
   })
   return { batch: { text: flatten(text), attachments }, dropped }
@@ -123,4 +123,9 @@ export function flatten(text: string): string {
   const rope = `\0${text}`
   rope.charCodeAt(0)
   return rope.slice(1)
+}
+
+/** A received attachment is a view on the channel's read buffer, and would keep all of it alive. */
+export function owned(attachment: Uint8Array): Uint8Array {
+  return attachment.byteLength === attachment.buffer.byteLength ? attachment : new Uint8Array(attachment)
 }

@@ -1,8 +1,10 @@
-import { attachmentSize, type Batch, flatten, MARKER, NO_ATTACHMENTS, withoutEvents } from './batch.js'
+import { attachmentSize, type Batch, flatten, MARKER, NO_ATTACHMENTS, owned, withoutEvents } from './batch.js'
 import type { Transport } from './transport.js'
 
 /** A batch of this many units goes at once; it is also what V8 and the channel copy most cheaply. */
 const FULL_BATCH = 65_536
+/** With attachments a batch that waits grows to so many bytes: two small ones on their way would leave the channel idle. */
+const FULL_BINARY_BATCH = 524_288
 /** One being written and one behind it keep the channel busy. All else waits here, where it can be counted and dropped. */
 const MAX_IN_FLIGHT = 2
 
@@ -66,12 +68,12 @@ export class Link {
 
   /**
    * Appends whole frames, and the attachments that they name. The text may come in two parts: V8 flattens a rope that
-   * grows at its end alone much faster than one with branches. `owned`: it may wait as it is, because it is no small
-   * part of a large text that it would keep alive.
+   * grows at its end alone much faster than one with branches. `keep`: all of it may wait as it is, because it is no
+   * small part of a large batch that it would keep alive.
    */
-  write(start: string, rest = '', attachments?: readonly Uint8Array[], owned = false): void {
+  write(start: string, rest = '', attachments?: readonly Uint8Array[], keep = false): void {
     if (this.#broken) return
-    if (owned) {
+    if (keep) {
       this.#settle()
       this.#settled += start
       this.#settled += rest
@@ -81,14 +83,16 @@ export class Link {
     }
     this.#openBytes += start.length + rest.length
     if (attachments !== undefined) {
+      const open = keep ? this.#settledAttachments : this.#freshAttachments
       for (const attachment of attachments) {
-        this.#freshAttachments.push(attachment)
+        open.push(attachment)
         this.#openBytes += attachmentSize(attachment)
       }
     }
     if (this.#openBytes >= FULL_BATCH) {
       if (this.#inFlight < MAX_IN_FLIGHT) this.#flush()
-      else this.#close()
+      else if (this.#isFull()) this.#close()
+      else this.#settle()
       if (!this.#over) this.#check()
     } else if (!this.#scheduled) {
       this.#scheduled = true
@@ -174,6 +178,10 @@ export class Link {
     if (this.#openBytes > 0) this.#settle()
   }
 
+  #isFull(): boolean {
+    return this.#openBytes >= FULL_BINARY_BATCH || this.#settled.length + this.#fresh.length >= FULL_BATCH
+  }
+
   #send(batch: Batch): void {
     this.#inFlight++
     this.#transport.send(batch, this.#onGone)
@@ -249,9 +257,4 @@ function sizeOf(batch: Batch): number {
   let bytes = batch.text.length - MARKER.length
   for (const attachment of batch.attachments) bytes += attachmentSize(attachment)
   return bytes
-}
-
-/** A received attachment is a view on the channel's read buffer, and would keep all of it alive. */
-export function owned(attachment: Uint8Array): Uint8Array {
-  return attachment.byteLength === attachment.buffer.byteLength ? attachment : new Uint8Array(attachment)
 }

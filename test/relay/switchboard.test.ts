@@ -27,10 +27,10 @@ import { FakeHub, OPTIONS, Outgoing } from './fakes.js'
 /** An outlet that notes down each piece that it is given. */
 class Spy implements Outlet {
   readonly only: readonly Outlet[] = [this]
-  readonly pieces: { frames: string; attachments: readonly Uint8Array[] }[] = []
+  readonly pieces: { frames: string; attachments: readonly Uint8Array[]; owned: boolean | undefined }[] = []
 
-  deliver(_sender: Peer, frames: string, attachments: readonly Uint8Array[]): void {
-    this.pieces.push({ frames, attachments })
+  deliver(_sender: Peer, frames: string, attachments: readonly Uint8Array[], owned?: boolean): void {
+    this.pieces.push({ frames, attachments, owned })
   }
 
   get frames() {
@@ -61,7 +61,7 @@ function switchboard(onControl: (body: string) => void = () => {}) {
   }
   const seats = ['a', 'b', 'c'].map((id) => {
     const place = directory.addPlace(id, undefined)
-    place.deliver = (sender, frames, attachments) => spy(place.address).deliver(sender, frames, attachments)
+    place.deliver = (...piece) => spy(place.address).deliver(...piece)
     return place
   })
   // Requests, answers and cancellations go where they say.
@@ -86,6 +86,26 @@ test('frames that go the same way are one piece', () => {
   assert.equal(spy(b).pieces.length, 1)
   assert.equal(spy(a).pieces.length, 2)
   assert.equal(spy(a).frames.length, 200)
+})
+
+test('a piece that is most of what came with it may wait as it is; any smaller one would keep too much alive', () => {
+  const { board, from, seats, spy } = switchboard()
+  const [a, b] = seats as [number, number]
+  const read = new Uint8Array(100_000)
+  const part = (start: number, length: number) => read.subarray(start, start + length)
+  const batches: [Outgoing, boolean][] = [
+    [new Outgoing().event(a, 'news', 'x'.repeat(900)).event(b, 'news', 'x'.repeat(100)), true],
+    [new Outgoing().event(a, 'news', 'x'.repeat(100)).event(b, 'news', 'x'.repeat(900)), false],
+    [new Outgoing().event(a, 'news', '', part(100, 30_000)).event(a, 'news', '', part(30_100, 30_000)), true],
+    [new Outgoing().event(a, 'news', '', part(100, 30_000)), false],
+    [new Outgoing().event(a, 'news', '', new Uint8Array(10)).event(a, 'news', '', part(0, 10)), false],
+    [new Outgoing().event(a, 'news', '', part(0, 90_000)).event(b, 'news', 'x'.repeat(100)), false],
+  ]
+  for (const [batch] of batches) board.receive(from, batch)
+  assert.deepEqual(
+    spy(a).pieces.map(({ owned }) => owned),
+    batches.map(([, owned]) => owned),
+  )
 })
 
 const seat = fc.nat(2)

@@ -214,4 +214,14 @@ test('of a batch of events alone only the marker is left', () => {
   assert.deepEqual(withoutEvents(batchOf(pieces)), { batch: { text: MARKER, attachments: [] }, dropped: 2 })
 })
 
+test('what stays where events are dropped keeps nothing of them alive', () => {
+  const read = new Uint8Array(1000)
+  const attachments = [read.subarray(0, 900), read.subarray(900, 910)]
+  const text = `${MARKER}${eventFrame(ATTACHED, 20, 'e', '')}${requestFrame(ATTACHED, 20, 7, 8, 0, 'task', '')}`
+  const { batch, dropped } = withoutEvents({ text, attachments })
+  assert.equal(dropped, 1)
+  assert.deepEqual(batch.attachments, [attachments[1]])
+  assert.equal(batch.attachments[0]?.buffer.byteLength, 10)
+})
+
 test.run()

@@ -152,6 +152,17 @@ test('batches that wait stay at the size of a full one', async () => {
   assert.equal(words(transport).length, 100)
 })
 
+test('with attachments a batch that waits grows to half a megabyte', async () => {
+  const { transport, link } = await busy()
+  const frame = eventFrame(ATTACHED, 20, 'a', '')
+  for (let i = 0; i < 20; i++) link.write(frame, '', [new Uint8Array(FULL).fill(i)])
+  while (transport.inFlight > 0) transport.acknowledge()
+  assert.equal(link.queuedBytes, 0)
+  const attachments = transport.batches.slice(2).map(({ attachments }) => attachments.map(([first]) => first))
+  const numbers = Array.from({ length: 20 }, (_, i) => i)
+  assert.deepEqual(attachments, [numbers.slice(0, 8), numbers.slice(8, 16), numbers.slice(16)])
+})
+
 test('queuedBytes is what waits here: nothing of it is on its way', async () => {
   const { transport, link } = await busy()
   assert.equal(link.queuedBytes, 0)
@@ -458,6 +469,24 @@ test('attachments that wait do not keep the buffer alive that they were read wit
   }
   const used = (await heap()) - before
   assert.ok(used < 4 << 20, `${(used / 2 ** 20).toFixed(1)} MiB for ${link.queuedBytes} bytes`)
+})
+
+test('attachments that may wait as they are do, in order with others', async () => {
+  const { transport, link } = await busy()
+  const frame = eventFrame(ATTACHED, 20, 'e', '')
+  const parts = [1, 2, 3].map((i) => new Uint8Array(FULL).fill(i).subarray(0, 100))
+  for (const [i, part] of parts.entries()) {
+    link.write(frame, '', [part], i === 1)
+    await turn()
+  }
+  // What was copied does not see it.
+  for (const part of parts) part.fill(9)
+  transport.acknowledgeAll()
+  const attachments = transport.batches.flatMap(({ attachments }) => attachments)
+  assert.deepEqual(
+    attachments.map(([first]) => first),
+    [1, 9, 3],
+  )
 })
 
 test.run()
