@@ -7,7 +7,7 @@ import type { Handlers } from './tasks/handlers.js'
 import type { PendingCalls } from './tasks/pending.js'
 import type { Sender } from './types.js'
 import { type Batch, flatten, MARKER, malformed } from './wire/batch.js'
-import { argumentsIn, decodeError, decodeValue } from './wire/codec.js'
+import { argumentsIn, decodeError } from './wire/codec.js'
 import {
   ATTACHED,
   callBody,
@@ -27,7 +27,7 @@ import {
   sameEventHead,
   VALIDATED,
 } from './wire/frame.js'
-import { readRun } from './wire/run.js'
+import { Run, readBody, UNREAD } from './wire/run.js'
 import type { Handle } from './wire/transport.js'
 
 /** So many kinds of what cannot be read are told of: whoever makes up names is not to fill this process's log. */
@@ -72,7 +72,7 @@ export class Inbox {
     let senderAddress = 0
     let lastEvent = -1
     let name = ''
-    let apart = 0
+    const run = new Run()
     const { text, attachments } = batch
     let attached = 0
     // Not readBatch(): a closure that is called for each frame costs as much as the frame's header.
@@ -95,17 +95,7 @@ export class Inbox {
           // The usual case: the same event as before, whose name need not be cut out again.
           if (lastEvent < 0 || !sameEventHead(text, lastEvent, at)) name = flatten(eventName(text, at))
           lastEvent = at
-          if (!bytes && at >= apart) {
-            const run = readRun(text, at, length)
-            if (run?.values) {
-              for (const value of run.values) this.#accept(name, value, flags, sender)
-              length = run.end - at
-              break
-            }
-            // One of them is broken: they are read one by one.
-            if (run) apart = run.end
-          }
-          this.#receiveEvent(name, text.substring(eventBody(text, at), at + length), bytes, flags, sender)
+          this.#receiveEvent(name, bytes ? UNREAD : run.next(text, at, length), text, at, length, bytes, sender)
           break
         case Kind.Request:
           if (!sender)
@@ -113,10 +103,18 @@ export class Inbox {
               'ERR_HUB_PROTOCOL',
               'A request came without its sender. Do all processes run the same version of hubwire?',
             )
-          this.#handlers.request(text, at, length, bytes, flags, sender, senderAddress)
+          this.#handlers.request(
+            bytes ? UNREAD : run.next(text, at, length),
+            text,
+            at,
+            length,
+            bytes,
+            sender,
+            senderAddress,
+          )
           break
         case Kind.Response:
-          this.#pending.answered(readCall(text, at), text.substring(callBody(at), at + length), bytes, flags)
+          this.#pending.answered(bytes ? UNREAD : run.next(text, at, length), text, at, length, bytes)
           break
         case Kind.Failure:
           this.#receiveFailure(readCall(text, at), text.substring(callBody(at), at + length), bytes, flags, sender)
@@ -157,33 +155,28 @@ export class Inbox {
     })
   }
 
-  #receiveEvent(name: string, text: string, bytes: Uint8Array | undefined, flags: number, from: Sender): void {
-    let value: unknown
-    try {
-      value = decodeValue(text, bytes)
-    } catch (error) {
-      this.eventsReceived++
-      this.#refuseEvent(name, error as Error, from)
-      return
-    }
-    this.#accept(name, value, flags, from)
-  }
-
-  #accept(name: string, value: unknown, flags: number, from: Sender): void {
+  /** `read`: the body's value, or `UNREAD`. */
+  #receiveEvent(
+    name: string,
+    read: unknown,
+    text: string,
+    at: number,
+    length: number,
+    bytes: Uint8Array | undefined,
+    from: Sender,
+  ): void {
     this.eventsReceived++
+    const flags = text.charCodeAt(at + 4)
     let args: unknown[]
     try {
+      const value = readBody(read, text, eventBody(text, at), at + length, bytes)
       args = flags & SINGLE ? [value] : argumentsIn(value)
       if (!(flags & VALIDATED) && this.#validator.hasEvent(name)) args = this.#validator.eventArguments(name, args)
     } catch (error) {
-      this.#refuseEvent(name, error as Error, from)
+      this.refuse(`Event ${JSON.stringify(name)} from ${JSON.stringify(from.id)}`, error as Error, name)
       return
     }
     this.#emitter.deliver(name, args, from)
-  }
-
-  #refuseEvent(name: string, error: Error, from: Sender): void {
-    this.refuse(`Event ${JSON.stringify(name)} from ${JSON.stringify(from.id)}`, error, name)
   }
 
   /** Nobody awaits it, so nobody can be told but whoever runs this process: once for each `kind`. */

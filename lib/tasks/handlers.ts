@@ -2,10 +2,11 @@ import { checkOptions, show } from '../checks.js'
 import { HubError, invalid } from '../errors.js'
 import { isThenable } from '../thenable.js'
 import type { HandleOptions, Sender, TaskContext } from '../types.js'
-import { type Body, decodeValue, encodeError, encodeValue, sizeOf, tooLarge } from '../wire/codec.js'
+import { type Body, encodeError, encodeValue, sizeOf, tooLarge } from '../wire/codec.js'
 import {
   ATTACHED,
   callHeader,
+  hasFlag,
   Kind,
   RAISED,
   readCall,
@@ -14,6 +15,7 @@ import {
   requestName,
   VALIDATED,
 } from '../wire/frame.js'
+import { readBody } from '../wire/run.js'
 import type { TaskPayloads } from './payloads.js'
 
 /** Callers whose tasks have all ended, and of whom something is kept for the next one. */
@@ -106,13 +108,13 @@ export class Handlers {
     while (this.#count > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 
-  /** A Request frame: runs the task, and answers. */
+  /** A Request frame: runs the task, and answers. `read`: its input, or `UNREAD`. */
   request(
+    read: unknown,
     text: string,
     at: number,
     length: number,
     bytes: Uint8Array | undefined,
-    flags: number,
     from: Sender,
     address: number,
   ): void {
@@ -129,8 +131,8 @@ export class Handlers {
     this.#count++
     let input: unknown
     try {
-      input = decodeValue(text.substring(requestBody(text, at), at + length), bytes)
-      if (!(flags & VALIDATED)) input = this.#options.validator.taskInput(task, input)
+      input = readBody(read, text, requestBody(text, at), at + length, bytes)
+      if (!hasFlag(text, at, VALIDATED)) input = this.#options.validator.taskInput(task, input)
     } catch (error) {
       this.#refusedInput(address, call, error)
       return

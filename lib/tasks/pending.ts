@@ -1,8 +1,8 @@
 import { HubError, type HubErrorCode } from '../errors.js'
 import { nextNumber } from '../numbers.js'
 import { isThenable } from '../thenable.js'
-import { decodeValue } from '../wire/codec.js'
-import { VALIDATED } from '../wire/frame.js'
+import { callBody, hasFlag, readCall, VALIDATED } from '../wire/frame.js'
+import { readBody } from '../wire/run.js'
 import { Expiry } from './expiry.js'
 import type { TaskPayloads } from './payloads.js'
 
@@ -106,17 +106,19 @@ export class PendingCalls {
     return this.#asks.has(call)
   }
 
-  answered(call: number, text: string, bytes: Uint8Array | undefined, flags: number): void {
+  /** A Response frame. `read`: the answer, or `UNREAD`. */
+  answered(read: unknown, text: string, at: number, length: number, bytes: Uint8Array | undefined): void {
+    const call = readCall(text, at)
     const ask = this.#asks.get(call)
     if (!ask) return
     let value: unknown
     try {
-      value = decodeValue(text, bytes)
+      value = readBody(read, text, callBody(at), at + length, bytes)
     } catch (error) {
       this.#take(call)?.reject(error)
       return
     }
-    if (flags & VALIDATED || !this.#validator.hasOutput(ask.task)) this.#take(call)?.resolve(value)
+    if (hasFlag(text, at, VALIDATED) || !this.#validator.hasOutput(ask.task)) this.#take(call)?.resolve(value)
     else this.#validate(call, ask.task, value)
   }
 

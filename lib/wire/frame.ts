@@ -254,6 +254,18 @@ export function callBody(at: number): number {
   return at + CALL_BODY
 }
 
+/** Where the body begins in an Event, a Request, or a frame about a call. */
+export function bodyStart(text: string, at: number): number {
+  switch (readKind(text, at)) {
+    case Kind.Event:
+      return eventBody(text, at)
+    case Kind.Request:
+      return requestBody(text, at)
+    default:
+      return callBody(at)
+  }
+}
+
 export function readSender(
   text: string,
   at: number,

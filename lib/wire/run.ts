@@ -1,52 +1,76 @@
-import { eventBody, isWellFormed, readLength, sameEventHead } from './frame.js'
+import { decodeValue } from './codec.js'
+import { bodyStart, isWellFormed, readLength } from './frame.js'
 
-/** Beyond these a further body brings nothing: what is saved for each event is the same few hundred nanoseconds. */
-const MAX_EVENTS = 64
+/** Beyond these a further body brings nothing: what is saved for each frame is the same few hundred nanoseconds. */
+const MAX_FRAMES = 64
 const MAX_LENGTH = 16_384
 
-/** Neighbouring events that differ in their bodies alone. */
-export interface Run {
-  /** Where the last of their frames ends. */
-  readonly end: number
-  /** What each body says, in order; undefined where one of them is no JSON. */
-  readonly values: readonly unknown[] | undefined
-}
+/** In place of a body's value: it has not been read yet. */
+export const UNREAD = Symbol('unread')
 
 /**
- * Reads the bodies of neighbouring events by one call of `JSON.parse`: for small objects the call itself costs as much as
- * a third of the parsing. A sender whose bodies are no JSON can garble by it only what it sent itself.
- *
- * `at` is a well formed Event frame of this length, whose body is text.
- * @returns undefined where the event stands alone
+ * Reads the bodies of neighbouring Events, Requests or Responses by one call of `JSON.parse`: for small objects the call
+ * itself costs as much as a third of the parsing. Where one of them is no JSON, none of its run is read; so nothing
+ * else suffers from it. (A sender can garble by its bodies what it sent itself, and no more.)
  */
-export function readRun(text: string, at: number, length: number): Run | undefined {
-  const flags = text.charCodeAt(at + 4)
-  const first = eventBody(text, at)
-  let end = at + length
-  if (first === end || !continues(text, at, flags, end)) return undefined
-  let bodies = `[${text.substring(first, end)}`
-  let count = 1
-  do {
-    const next = end
-    end += readLength(text, next)
-    bodies += `,${text.substring(eventBody(text, next), end)}`
-    count++
-  } while (count < MAX_EVENTS && bodies.length < MAX_LENGTH && continues(text, at, flags, end))
-  return { end, values: parse(`${bodies}]`, count) }
+export class Run {
+  /** Where the frames end that have been looked at. */
+  #end = 0
+  #values: readonly unknown[] = []
+  #next = 0
+
+  /**
+   * The body's value, or `UNREAD`. To be called for each frame of those kinds, in turn. The frame is well formed, and has
+   * nothing attached.
+   */
+  next(text: string, at: number, length: number): unknown {
+    if (at >= this.#end) this.#look(text, at, length)
+    return this.#next < this.#values.length ? this.#values[this.#next++] : UNREAD
+  }
+
+  #look(text: string, at: number, length: number): void {
+    const flags = text.charCodeAt(at + 4)
+    const first = bodyStart(text, at)
+    this.#values = []
+    this.#next = 0
+    this.#end = at + length
+    if (first === this.#end || !continues(text, this.#end, flags)) return
+    let bodies = `[${text.substring(first, this.#end)}`
+    let count = 1
+    do {
+      const next = this.#end
+      this.#end += readLength(text, next)
+      bodies += `,${text.substring(bodyStart(text, next), this.#end)}`
+      count++
+    } while (count < MAX_FRAMES && bodies.length < MAX_LENGTH && continues(text, this.#end, flags))
+    this.#values = parse(`${bodies}]`, count)
+  }
 }
 
-/** Whether another event with the same flags, target and name stands at `next`, and has a body. */
-function continues(text: string, at: number, flags: number, next: number): boolean {
-  if (next >= text.length || text.charCodeAt(next + 4) !== flags) return false
-  const length = readLength(text, next)
-  return isWellFormed(text, next, length) && sameEventHead(text, at, next) && eventBody(text, next) < next + length
+/** A body's value, where it has been read already, and where not. Throws as `decodeValue` does. */
+export function readBody(
+  read: unknown,
+  text: string,
+  start: number,
+  end: number,
+  bytes: Uint8Array | undefined,
+): unknown {
+  return read === UNREAD ? decodeValue(text.substring(start, end), bytes) : read
 }
 
-function parse(list: string, count: number): readonly unknown[] | undefined {
+/** Whether another frame of that kind, with the same flags, begins there, and has a body. */
+function continues(text: string, at: number, flags: number): boolean {
+  if (at >= text.length || text.charCodeAt(at + 4) !== flags) return false
+  const length = readLength(text, at)
+  return isWellFormed(text, at, length) && bodyStart(text, at) < at + length
+}
+
+/** None, unless they are as many as they should be. */
+function parse(list: string, count: number): readonly unknown[] {
   try {
     const values: unknown = JSON.parse(list)
-    return Array.isArray(values) && values.length === count ? values : undefined
+    return Array.isArray(values) && values.length === count ? values : []
   } catch {
-    return undefined
+    return []
   }
 }
