@@ -88,6 +88,7 @@ export class Exchange {
         slow: (bytes) => this.slow('recovery', bytes),
       },
       options.recovery,
+      options.maxPendingCalls,
     )
     this.#lobby = lobby
     const onControl = (peer: Peer, body: string) => this.#control(peer, body)

@@ -57,11 +57,11 @@ const SLOW: Record<SlowQueue, (who: string, bytes: number) => string> = {
     `Tasks are being refused: as many as may, with ${bytes} bytes, wait in the hub (maxQueuedTasks, maxQueueBytes). ` +
     'Send less at a time, or add workers that serve them.',
   connections: (_, bytes) =>
-    `Connections are being refused: as many as may, with ${bytes} bytes, wait for a worker (maxWaiting). ` +
-    'Add workers, or see what keeps them busy.',
+    `Connections are being refused: as many as may, with ${bytes} bytes, wait for a worker (maxWaiting), or have not said ` +
+    'yet what they want. Add workers, or see what keeps them busy.',
   recovery: (_, bytes) =>
-    `Packets for clients that are away are being forgotten before their time: ${bytes} bytes are kept (recovery.maxBytes, ` +
-    'recovery.maxPackets). Allow more, or a shorter maxDisconnectionDuration.',
+    `What is kept for clients that are away is being forgotten before its time: it takes ${bytes} bytes (recovery.maxBytes, ` +
+    'maxPackets, maxSessions). Allow more, or a shorter maxDisconnectionDuration.',
   outbox: (who, bytes) =>
     `${who} cannot send: ${bytes} bytes wait for the hub (maxQueueBytes), and what is sent is refused. ` +
     'Look at what emit() returns, or see what keeps the primary busy.',

@@ -167,7 +167,8 @@ export class Packets {
 
   /** Tells of rooms that came or went here, and of a socket that did. */
   tellRooms(nsp: string, change: { sockets?: boolean; join?: readonly string[]; leave?: readonly string[] }): void {
-    this.#link.tell({ t: 'rooms', nsp, ...change })
+    // Sockets may outlive the adapter of their namespace by a moment.
+    if (this.#attached.has(nsp)) this.#link.tell({ t: 'rooms', nsp, ...change })
   }
 
   /** Sends at once what was published: this process is about to be busy. */

@@ -59,6 +59,11 @@ export class Directory {
     return this.#entries[address]
   }
 
+  /** Whether somebody has, or had, this address. */
+  wasGiven(address: number): boolean {
+    return address >= FIRST_ADDRESS && address < this.#entries.length
+  }
+
   addPlace(id: string, role: string | undefined): Place {
     const place = new Place(id, role, this.#nextAddress(), this.#options)
     this.#entries[place.address] = place

@@ -1,6 +1,6 @@
 import { HubError } from '../errors.js'
 import { NO_ATTACHMENTS } from '../wire/batch.js'
-import { isWellFormed, KEPT, Kind, readCall, readLength } from '../wire/frame.js'
+import { ASKING, hasFlag, isWellFormed, KEPT, Kind, readCall, readLength } from '../wire/frame.js'
 import { hubSequence, replayed } from '../wire/packet.js'
 import type { HandoverToHub, ToHub, ToMember } from './control.js'
 import type { Peer } from './peer.js'
@@ -53,13 +53,14 @@ export class Lobby {
   #toldAll = 0
   #untoldBytes = 0
 
-  constructor(hooks: LobbyHooks, limits: RecoveryLimits) {
+  /** `maxQuestions`: see `Questions`. */
+  constructor(hooks: LobbyHooks, limits: RecoveryLimits, maxQuestions = Number.POSITIVE_INFINITY) {
     this.#hooks = hooks
     this.#limits = limits
     this.log = new RecoveryLog(limits, () => performance.now(), hooks.slow)
     this.rooms = new Rooms((peer, call, to) => {
       hooks.tell(peer, { t: 'asked', call, to: to.map(({ address }) => address) })
-    })
+    }, maxQuestions)
   }
 
   control(peer: Peer, message: Message): void {
@@ -115,6 +116,12 @@ export class Lobby {
     // The place in its order is the hub's to give, and a call makes of a packet one that somebody has missed.
     if (hubSequence(text, at) !== 0 || readCall(text, at) !== 0) {
       from.offend(new HubError('ERR_HUB_PROTOCOL', 'It gave a packet the place in the order that only the hub gives.'))
+      return
+    }
+    if (hasFlag(text, at, ASKING)) {
+      from.offend(
+        new HubError('ERR_HUB_PROTOCOL', 'It asked with a packet that clients may get later: nobody answers.'),
+      )
       return
     }
     const to = this.rooms.route(from, text, at)

@@ -57,7 +57,7 @@ export class RecoveryLog<Member extends Addressed> {
 
   readonly #alarm: Alarm
 
-  /** `now`: milliseconds, of a clock that never goes back. `onFull`: packets are forgotten before their time. */
+  /** `now`: milliseconds, of a clock that never goes back. `onFull`: packets or sessions are forgotten before their time. */
   constructor(limits: RecoveryLimits, now: () => number, onFull: (bytes: number) => void = () => {}) {
     this.#limits = limits
     this.#now = now
@@ -228,8 +228,9 @@ export class RecoveryLog<Member extends Addressed> {
   /** Forgets what is too old. To be called now and then. */
   sweep(): void {
     this.#age()
-    const { maxBytes, maxPackets } = this.#limits
-    this.#alarm.settle(Math.max(this.#allBytes / maxBytes, this.#packets.size / maxPackets), 1)
+    const { maxBytes, maxPackets, maxSessions } = this.#limits
+    const used = [this.#allBytes / maxBytes, this.#packets.size / maxPackets, this.#away.size / maxSessions]
+    this.#alarm.settle(Math.max(...used), 1)
     for (const [nsp, namespace] of this.#namespaces) {
       if (namespace.keeps || namespace.size > 0) continue
       namespace.close()
@@ -297,13 +298,15 @@ export class RecoveryLog<Member extends Addressed> {
     }
     for (const session of this.#away) {
       if (this.#away.size <= maxSessions && this.#allBytes <= maxBytes) break
-      this.#forget(session)
-      this.#droppedSessions++
+      this.#dropSession(session)
     }
-    if (grown && this.#allBytes > maxBytes) {
-      this.#forget(grown)
-      this.#droppedSessions++
-    }
+    if (grown && this.#allBytes > maxBytes) this.#dropSession(grown)
+  }
+
+  #dropSession(session: MirroredSession<Member>): void {
+    this.#forget(session)
+    this.#droppedSessions++
+    this.#alarm.raise()
   }
 }
 

@@ -1,6 +1,8 @@
-import { readCall } from '../wire/frame.js'
+import { HubError } from '../errors.js'
+import { DONE, hasFlag, readCall } from '../wire/frame.js'
 import { packetNamespace, packetRooms, readScope, Scope } from '../wire/packet.js'
 import { NOWHERE, type Peer } from './peer.js'
+import { Questions } from './questions.js'
 
 /** Members, each counted as often as it was added, and the routes to them. */
 class Group {
@@ -106,10 +108,15 @@ function routeTo(peers: readonly Peer[]): readonly Peer[] {
  */
 export class Rooms {
   readonly #namespaces = new Map<string, Namespace>()
+  readonly questions: Questions
   readonly #onAsked: (from: Peer, call: number, to: readonly Peer[]) => void
 
-  constructor(onAsked: (from: Peer, call: number, to: readonly Peer[]) => void) {
+  constructor(
+    onAsked: (from: Peer, call: number, to: readonly Peer[]) => void,
+    maxQuestions = Number.POSITIVE_INFINITY,
+  ) {
     this.#onAsked = onAsked
+    this.questions = new Questions(maxQuestions)
   }
 
   attach(peer: Peer, nsp: string): void {
@@ -132,6 +139,7 @@ export class Rooms {
   clear(peer: Peer): string[] {
     const had = [...this.#namespaces].filter(([, namespace]) => namespace.servers.counts.has(peer)).map(([nsp]) => nsp)
     for (const nsp of had) this.detach(peer, nsp)
+    this.questions.leave(peer)
     return had
   }
 
@@ -184,7 +192,7 @@ export class Rooms {
       case Scope.Nobody:
         return NOWHERE
       default:
-        from.protocolErrors++
+        from.offend(new HubError('ERR_HUB_PROTOCOL', 'A packet of Socket.IO does not say whom it is for.'))
         return NOWHERE
     }
   }
@@ -192,15 +200,26 @@ export class Rooms {
   /** As `route`; the sender is told who will answer, before anybody can. */
   ask(from: Peer, text: string, at: number): readonly Peer[] {
     const route = this.route(from, text, at)
-    this.#onAsked(from, readCall(text, at), route)
+    const call = readCall(text, at)
+    if (!this.questions.ask(from, call, route)) return NOWHERE
+    this.#onAsked(from, call, route)
     return route
+  }
+
+  /** An answer to one of these. */
+  answer(from: Peer, asker: Peer, text: string, at: number): readonly Peer[] {
+    if (!this.questions.answer(from, asker, readCall(text, at), hasFlag(text, at, DONE))) return NOWHERE
+    if (!asker.full) return asker.only
+    // Who asked waits for a while only: it will hear that an answer is missing.
+    asker.droppedEvents++
+    return NOWHERE
   }
 
   /** Only who has said that it has the namespace may hold rooms in it: so nothing is left when it goes. */
   #of(peer: Peer, nsp: string): Namespace | undefined {
     const namespace = this.#namespaces.get(nsp)
     if (namespace?.servers.counts.has(peer)) return namespace
-    peer.protocolErrors++
+    peer.offend(new HubError('ERR_HUB_PROTOCOL', 'It told of rooms in a namespace that it does not have.'))
     return undefined
   }
 }

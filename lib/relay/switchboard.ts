@@ -1,3 +1,4 @@
+import { HubError } from '../errors.js'
 import { type Batch, flatten, MARKER, malformed, NO_ATTACHMENTS } from '../wire/batch.js'
 import {
   Address,
@@ -138,12 +139,7 @@ export class Switchboard {
             break
           case Kind.Answer: {
             const asker = this.#directory.entry(readAddress(text, at))
-            to = asker instanceof Peer ? asker.only : NOWHERE
-            // Who asked waits for a while only: it will hear that an answer is missing.
-            if (asker instanceof Peer && asker.full) {
-              asker.droppedEvents++
-              to = NOWHERE
-            }
+            to = asker instanceof Peer ? this.#rooms.answer(from, asker, text, at) : NOWHERE
             lastEvent = -1
             break
           }
@@ -206,8 +202,8 @@ export class Switchboard {
       if (entry instanceof Place) candidates = [entry]
       else if (entry instanceof Role) candidates = entry.places
       else {
-        // A seat that was removed a moment ago, or an address that was never given out.
-        from.protocolErrors++
+        // A seat may have been removed a moment ago.
+        if (entry || !this.#directory.wasGiven(address)) from.offend(nobodyThere(name))
         return NOWHERE
       }
     }
@@ -229,4 +225,9 @@ function fillTheirBuffer(attachments: readonly Uint8Array[]): boolean {
     bytes += attachment.byteLength
   }
   return bytes * 2 > buffer.byteLength
+}
+
+function nobodyThere(name: string): HubError {
+  const event = `event ${JSON.stringify(name)}`
+  return new HubError('ERR_HUB_PROTOCOL', `It sent ${event} to an address where no seat and no role has ever been.`)
 }

@@ -168,6 +168,11 @@ export class Dispatcher implements TaskRelay {
   }
 
   cancel(from: Peer, text: string, at: number): readonly Outlet[] {
+    const whose = readAddress(text, at)
+    if (whose !== Address.Hub && whose !== from.address) {
+      from.offend(say.notYoursToCancel(this.#desks.find(whose, readCall(text, at))))
+      return NOWHERE
+    }
     const call = this.#desks.of(from).calls.get(readCall(text, at))
     // The answer and the cancellation may cross: nothing is wrong then.
     if (!call || call.cancelled) return NOWHERE

@@ -26,6 +26,11 @@ export function notYours(call: Call | undefined): HubError {
   return new HubError('ERR_HUB_PROTOCOL', `It answered ${what}. The answer was dropped.`)
 }
 
+export function notYoursToCancel(call: Call | undefined): HubError {
+  const what = call ? `${attempt(call)}, which ${quote(call.caller.place.id)} asked` : "another member's call"
+  return new HubError('ERR_HUB_PROTOCOL', `It cancelled ${what}. The cancellation was dropped.`)
+}
+
 export function numberInUse(call: Call): HubError {
   return new HubError('ERR_HUB_PROTOCOL', `It gave the number of ${attempt(call)}, which still runs, to another call.`)
 }

@@ -40,8 +40,8 @@ export interface Exit {
  * Which queue `slow` tells of. `link`: the hub's towards the member, which has not taken its messages for `slowAfter`, or
  * has more than `maxQueueBytes` to take: its events are dropped, oldest first. `held`: what is held for the member's seat
  * until it is ready. The hub's own, told of the primary: `tasks` that wait for a handler with room, `connections` that
- * wait for a worker, and packets kept for `recovery`, forgotten before their time. `outbox`: the member's own towards the
- * hub; told in that member alone, because nothing can be told beyond it.
+ * wait for a worker, and packets and sessions kept for `recovery`, forgotten before their time. `outbox`: the member's own
+ * towards the hub; told in that member alone, because nothing can be told beyond it.
  */
 export type SlowQueue = 'link' | 'held' | 'tasks' | 'connections' | 'recovery' | 'outbox'
 

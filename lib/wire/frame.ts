@@ -17,9 +17,9 @@
  * Answer           8 call (4)  12 body
  * ```
  *
- * The address says whom an Event or Request is for, and whose call a Response, Failure, Refusal or Cancel is about. Who
- * sent a frame is never in it: towards the hub the link says so, from the hub a Sender frame stands before the frames of
- * each sender.
+ * The address says whom an Event or Request is for, and whose call a Response, Failure, Refusal, Cancel or Answer is
+ * about; a member that cancels says `Address.Hub`, as the call can only be its own. Who sent a frame is never in it:
+ * towards the hub the link says so, from the hub a Sender frame stands before the frames of each sender.
  */
 export const Kind = {
   Event: 1,

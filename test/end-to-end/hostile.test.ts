@@ -3,11 +3,14 @@ import type { PrimaryHub } from 'hubwire'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { memberOf } from '#lib/internal.js'
+import { Address } from '#lib/wire/frame.js'
 import { linkOf, pidOf, until, withHub } from './conditions.js'
 import type { Hostile } from './workers/hostile.js'
 import type { Victim } from './workers/victim.js'
 
 const WORKERS = ['mallory', 'crew-1', 'crew-2']
+/** So many numbers of calls are tried out: there are fewer. */
+const CALLS = 50
 const SPECS = [
   { id: 'mallory', exec: new URL('./workers/hostile.js', import.meta.url) },
   { role: 'crew', count: 2, exec: new URL('./workers/victim.js', import.meta.url) },
@@ -20,12 +23,14 @@ interface Attacked {
   }>
   /** Has mallory do it, and waits until it is counted and told. Returns what was told to the primary, and to it. */
   attack(what: string, address?: number): Promise<{ warning: string; told: string }>
+  /** How much of it has been counted. */
+  counted(): number
 }
 
 /** Resolves when the hub has got all that mallory was ordered to send. */
 async function order(hub: Attacked['hub'], what: string, address: number): Promise<void> {
   const attacked = once(hub, 'attacked')
-  hub.to('mallory').emit('attack', { what, address })
+  hub.to('mallory').emit('attack', { what, address, calls: CALLS })
   await attacked
 }
 
@@ -38,10 +43,11 @@ async function withMallory(run: (attacked: Attacked) => Promise<void>): Promise<
     await withHub({ workers: SPECS }, async (plain) => {
       const hub = plain as unknown as Attacked['hub']
       const pids = WORKERS.map((id) => pidOf(plain, id))
+      const counted = () => linkOf(plain, 'mallory').protocolErrors
       const attack = async (what: string, address = 0) => {
-        const before = linkOf(plain, 'mallory').protocolErrors
+        const before = counted()
         await order(hub, what, address)
-        await until(() => linkOf(plain, 'mallory').protocolErrors > before, `${what} is counted`)
+        await until(() => counted() > before, `${what} is counted`)
         await until(() => warnings.some((text) => text.startsWith('"mallory" sent')), 'the primary is told')
         const toldTo = () => hub.to('mallory').request('warnings')
         await until(async () => (await toldTo()).length > 0, 'mallory is told')
@@ -49,7 +55,7 @@ async function withMallory(run: (attacked: Attacked) => Promise<void>): Promise<
         assert.is(told.length, 1, 'once')
         return { warning: warnings.find((text) => text.startsWith('"mallory"')) ?? '', told: told[0] ?? '' }
       }
-      await run({ hub, attack })
+      await run({ hub, attack, counted })
       for (const id of ['primary', 'crew-1', 'crew-2']) assert.is(linkOf(plain, id).protocolErrors, 0, id)
       assert.equal(
         WORKERS.map((id) => pidOf(plain, id)),
@@ -88,20 +94,57 @@ test('nobody speaks in the name of another member', () =>
     assert.equal(await hub.to('crew-2').request('heard'), [{ from: 'primary', args: ['honest'] }])
   }))
 
-test("nobody answers or cancels another member's calls, the primary's included", () =>
-  withMallory(async ({ hub, attack }) => {
-    const { own } = await hub.to('crew-1').request('where')
-    const asked = hub.to('crew-1').timeout(Number.POSITIVE_INFINITY).request('ask', 'crew-2')
-    const askedByPrimary = hub.to('crew-1').timeout(Number.POSITIVE_INFINITY).request('slow')
-    const { told } = await attack('answer', own)
-    assert.match(told, /^"mallory" sent what the hub does not take: It answered .*The answer was dropped/)
-    await attack('answer', memberOf(hub, 'test').address)
-    await order(hub, 'cancel', own)
-    await hub.to('crew-2').request('answer')
-    await hub.to('crew-1').request('answer')
-    assert.is(await asked, 'answered')
-    assert.is(await askedByPrimary, 'answered')
-  }))
+for (const kind of ['response', 'failure', 'refusal', 'cancel']) {
+  const verb = kind === 'cancel' ? 'cancelled' : 'answered'
+  test(`nobody sends a ${kind} to another member's calls, the primary's included: each is counted`, () =>
+    withMallory(async ({ hub, attack, counted }) => {
+      const { own } = await hub.to('crew-1').request('where')
+      const asked = hub.to('crew-1').timeout(Number.POSITIVE_INFINITY).request('ask', 'crew-2')
+      const askedByPrimary = hub.to('crew-1').timeout(Number.POSITIVE_INFINITY).request('slow')
+      await until(async () => (await hub.to('crew-2').request('asked')) > 0, 'crew-1 has asked crew-2')
+      const { told, warning } = await attack(kind, own)
+      assert.match(told, new RegExp(`^"mallory" sent what the hub does not take: It ${verb} .* was dropped`))
+      assert.match(warning, new RegExp(`It ${verb} `))
+      assert.is(counted(), CALLS)
+      await attack(kind, memberOf(hub, 'test').address)
+      assert.is(counted(), 2 * CALLS)
+      await hub.to('crew-2').request('answer')
+      await hub.to('crew-1').request('answer')
+      assert.is(await asked, 'answered')
+      assert.is(await askedByPrimary, 'answered')
+    }))
+}
+
+for (const kind of ['answer', 'last-answer']) {
+  test(`nobody answers a question of Socket.IO that it was not asked (${kind}): each is counted`, () =>
+    withMallory(async ({ hub, attack, counted }) => {
+      const { own } = await hub.to('crew-1').request('where')
+      const inquiry = hub.to('crew-1').timeout(Number.POSITIVE_INFINITY).request('inquire')
+      await until(async () => (await hub.to('crew-2').request('asked')) > 0, 'crew-1 has asked crew-2')
+      const { told } = await attack(kind, own)
+      assert.match(told, /It answered a question of "crew-1" that it was not asked\. The answer was dropped/)
+      assert.is(counted(), CALLS)
+      await hub.to('crew-2').request('answer')
+      assert.equal(await inquiry, ['answered'])
+    }))
+}
+
+for (const [what, why] of [
+  ['event-to-nobody', /It sent event "news" to an address where no seat/],
+  ['packet-to-nobody', /A packet of Socket\.IO does not say whom it is for/],
+  ['rooms', /It told of rooms in a namespace that it does not have/],
+  ['request', /It gave the number of Delegation of "slow", which still runs, to another call/],
+  ['question', /It gave the number of a question that is under way to another one/],
+] as const) {
+  test(`what a worker says of itself is looked at, too (${what}): it is told, and counted`, () =>
+    withMallory(async ({ hub, attack, counted }) => {
+      const { told, warning } = await attack(what, what === 'request' ? Address.Anybody : 0xffff)
+      assert.match(told, why)
+      assert.match(warning, why)
+      assert.is(counted(), 1)
+      assert.equal(await hub.to('crew-2').request('heard'), [])
+    }))
+}
 
 test('an event that nobody can read ends nobody, the hub included', () =>
   withMallory(async ({ hub, attack }) => {

@@ -211,7 +211,7 @@ async function inTime(all: Promise<void>[]): Promise<void> {
 }
 
 /** Asks again where the one who was asked has died. */
-async function persist<T>(ask: () => Promise<T>): Promise<T> {
+export async function persist<T>(ask: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await ask()

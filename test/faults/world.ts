@@ -15,7 +15,7 @@ import type { ClientsState, Order } from './workers/clients.js'
 
 export const CLIENTS = 200
 /** A worker that is silent for so long is killed. Some of the nemesis's stops are longer. In milliseconds. */
-export const HUNG_AFTER = 5000
+const HUNG_AFTER = 5000
 
 const member = new URL('./workers/member.js', import.meta.url)
 const clientsFile = fileURLToPath(new URL('./workers/clients.js', import.meta.url))
@@ -73,7 +73,7 @@ export class World {
     const hub = await startHub<Faults>({
       signals: false,
       gracePeriod: 6000,
-      hungAfter: HUNG_AFTER,
+      hungAfter: Number(process.env.FAULTS_HUNG_AFTER ?? HUNG_AFTER),
       backoff: { min: 10, max: 200 },
       intensity: { restarts: 1_000_000, period: 60_000 },
       // So small that floods and huge messages reach them.

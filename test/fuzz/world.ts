@@ -12,12 +12,15 @@ import { adapterClass } from '#lib/socket.io/private.js'
 import { VERSION } from '#lib/version.js'
 import { type Batch, MARKER } from '#lib/wire/batch.js'
 import { controlFrame } from '#lib/wire/frame.js'
+import { Scope } from '#lib/wire/packet.js'
 import type { Handle, Transport } from '#lib/wire/transport.js'
 import { HOOKS, OPTIONS } from '../relay/fakes.js'
 import { Forger } from './forger.js'
 import type { Random } from './random.js'
 
 const MALLORY = 'mallory'
+/** A namespace of Socket.IO that only honest members have. */
+const HONEST = '/honest'
 const InMemory = adapterClass(new Server())
 const never = Number.POSITIVE_INFINITY
 
@@ -31,6 +34,8 @@ const BOUNDS = {
 /** Honest traffic that is under way. */
 interface Asked {
   answers: Promise<unknown[]>
+  /** To a question of Socket.IO; true at its end. */
+  replies: (string | true)[]
   /** How many had arrived before, and how many are to come. */
   events: number
   expected: number
@@ -138,6 +143,7 @@ export class World {
       this.#servers.push(io)
       member.packets.tellRooms('/', { sockets: true, join: ['r', '__proto__', '\0number:1'] })
       io.on('forged', () => {})
+      member.packets.attach(HONEST, ({ answer }) => answer?.({ text: this.#token, bytes: undefined }, true))
       member.ready()
       await this.#pump()
     }
@@ -191,13 +197,22 @@ export class World {
     ])
     // What fails is looked at later.
     answers.catch(() => {})
+    const replies: Asked['replies'] = []
+    const body = { text: '', bytes: undefined }
+    this.#alice.packets.ask(
+      HONEST,
+      { scope: Scope.Servers },
+      body,
+      (text) => replies.push(text),
+      () => replies.push(true),
+    )
     const events = this.#events
     this.#alice.broadcast('news', this.#token)
     this.#bob.to('alice').emit('news', this.#token)
-    return { answers, events, expected: 2 }
+    return { answers, replies, events, expected: 2 }
   }
 
-  async #check({ answers, events, expected }: Asked): Promise<void> {
+  async #check({ answers, replies, events, expected }: Asked): Promise<void> {
     for (const release of this.#release.splice(0)) release()
     await this.#pump()
     let answered: unknown[] | undefined
@@ -207,6 +222,7 @@ export class World {
     await this.#pump()
     if (!answered) answered = await Promise.race([answers, Promise.resolve(undefined)])
     assert.deepEqual(answered, [this.#token, this.#token, this.#token], 'honest calls are answered, by whom they asked')
+    assert.deepEqual(replies, [this.#token, true], 'an honest question is answered by whom it was for, once')
     assert.equal(this.#events - events, expected, 'honest events arrive, once')
     assert.equal(this.#handles, this.#closedHandles, 'no handle is left open')
     const recovery = this.#exchange.recoveryStats()

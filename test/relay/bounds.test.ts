@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'uvu'
 import { Directory } from '#lib/relay/directory.js'
 import { RecoveryLog } from '#lib/relay/recovery-log.js'
-import { Address, ATTACHED, callHeader, Kind, RECOVERABLE, readKind } from '#lib/wire/frame.js'
+import { Address, ASKING, ATTACHED, callHeader, Kind, RECOVERABLE, readKind } from '#lib/wire/frame.js'
 import { answerKind, packetHeader, Scope, writeRecovery } from '#lib/wire/packet.js'
 import { until } from '../conditions.js'
 import { FakeTransport } from '../wire/fake-transport.js'
@@ -57,6 +57,11 @@ test('an answer to a caller whose queue is full is replaced by a refusal, and th
 test("answers to Socket.IO's questions do not fill a queue beyond its bound", async () => {
   const hub = new FakeHub({ maxQueueBytes: 10_000 })
   const [asker, other] = [hub.member('asker'), hub.member('other')]
+  for (const peer of [asker, other]) hub.send(peer, new Outgoing().control({ t: 'attach', nsp: '/' }))
+  for (let call = 1; call <= 200; call++) {
+    hub.send(asker, new Outgoing().add(packetHeader(ASKING, call, Scope.Servers, '/', '', 0)))
+  }
+  await hub.arrived(asker)
   for (let call = 1; call <= 200; call++) {
     hub.send(other, new Outgoing().add(callHeader(answerKind(true), asker.address, call, text.length) + text))
     await undefined

@@ -20,6 +20,8 @@ const OPTIONS = {
   onPressure: () => {},
 }
 
+const MAX_QUESTIONS = 20
+
 /** What a peer was given to deliver: how many runs, and their frames. */
 interface Delivery {
   to: Peer
@@ -31,7 +33,7 @@ function office(count: number) {
   const directory = new Directory(OPTIONS)
   const deliveries: Delivery[] = []
   const asked: { from: Peer; call: number; to: readonly Peer[] }[] = []
-  const rooms = new Rooms((from, call, to) => asked.push({ from, call, to }))
+  const rooms = new Rooms((from, call, to) => asked.push({ from, call, to }), MAX_QUESTIONS)
   const peers: Peer[] = []
   const enter = (id: string): Peer => {
     const place = directory.place(id) ?? directory.addPlace(id, undefined)
@@ -245,6 +247,66 @@ test('who asks is told whom; answers go to one incarnation alone, and nowhere wh
   )
   switchboard.receive(b, { text: MARKER + callHeader(answerKind(true), 999, 7, 0), attachments: [] })
   assert.is(deliveries.length, 1)
+})
+
+test('only who was asked is heard, up to its last answer; who gives a question up, leaves or is gone blames nobody', () => {
+  const { rooms, peers, switchboard, deliveries, asked } = office(4)
+  const [a, b, c, thief] = peers as [Peer, Peer, Peer, Peer]
+  for (const peer of [a, b, c]) rooms.attach(peer, '/')
+  const send = (from: Peer, text: string) => switchboard.receive(from, { text: MARKER + text, attachments: [] })
+  const answer = (from: Peer, to: Peer, call: number, done: boolean) =>
+    send(from, callHeader(answerKind(done), to.address, call, 0))
+  /** Who has been heard, and the offences of all. */
+  const heard = () => [
+    deliveries.splice(0).map(({ to }) => peers.indexOf(to)),
+    peers.map(({ protocolErrors }) => protocolErrors),
+  ]
+  send(a, packet('/', 'servers', '?', ASKING, 7))
+  heard()
+  answer(thief, a, 7, true)
+  answer(b, a, 8, true)
+  assert.equal(heard(), [[], [0, 1, 0, 1]])
+  answer(b, a, 7, false)
+  answer(b, a, 7, true)
+  answer(b, a, 7, true)
+  assert.equal(heard(), [
+    [0, 0],
+    [0, 2, 0, 1],
+  ])
+  // Its number is taken until all have answered.
+  send(a, packet('/', 'servers', '?', ASKING, 7))
+  assert.equal(heard(), [[], [1, 2, 0, 1]])
+  assert.is(asked.length, 1)
+  c.left = true
+  rooms.clear(c)
+  assert.is(rooms.questions.open, 0)
+  answer(c, a, 7, true)
+  assert.equal(heard(), [[], [1, 2, 0, 1]])
+
+  send(a, packet('/', 'servers', '?', ASKING, 7))
+  a.left = true
+  rooms.clear(a)
+  assert.is(rooms.questions.open, 0)
+  heard()
+  answer(b, a, 7, true)
+  assert.equal(heard(), [[], [1, 2, 0, 1]])
+})
+
+test('of too many questions the oldest are forgotten: late answers are dropped, and not taken for forged ones', () => {
+  const { rooms, peers, switchboard, deliveries } = office(3)
+  const [a, b, thief] = peers as [Peer, Peer, Peer]
+  for (const peer of [a, b]) rooms.attach(peer, '/')
+  const send = (from: Peer, text: string) => switchboard.receive(from, { text: MARKER + text, attachments: [] })
+  for (let call = 0; call <= MAX_QUESTIONS; call++) send(a, packet('/', 'servers', '?', ASKING, call))
+  assert.is(rooms.questions.open, MAX_QUESTIONS)
+  deliveries.length = 0
+  for (let call = 0; call <= MAX_QUESTIONS; call++) send(b, callHeader(answerKind(true), a.address, call, 0))
+  assert.is(deliveries.length, MAX_QUESTIONS)
+  assert.is(b.protocolErrors, 0)
+  assert.is(rooms.questions.open, 0)
+  send(a, packet('/', 'servers', '?', ASKING, 50))
+  send(thief, callHeader(answerKind(true), a.address, 50, 0))
+  assert.is(thief.protocolErrors, 1)
 })
 
 test('what is not well formed is refused, and reads nothing beyond its frame', () => {

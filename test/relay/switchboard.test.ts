@@ -293,7 +293,11 @@ test("the place of a packet in the order is the hub's to give, and nobody passes
   const packet = (flags: number, call: number, recovery?: string) =>
     packetHeader(flags, call, Scope.Sockets, '/', '', 1, recovery).concat('x')
   const own = writeRecovery(1, [])
-  const forged = [packet(RECOVERABLE, 7, own), packet(RECOVERABLE, 0, uint48(9) + own.slice(6))]
+  const forged = [
+    packet(RECOVERABLE, 7, own),
+    packet(RECOVERABLE, 0, uint48(9) + own.slice(6)),
+    packet(RECOVERABLE | ASKING, 0, own),
+  ]
   for (const frame of forged) hub.send(one, new Outgoing().add(frame))
   const admit = (frame: string) => new Outgoing().control({ t: 'admit', nsp: '/', to: null, rooms: ['r'], frame })
   const admitted = [packet(KEPT | ATTACHED, 0), packet(KEPT | ASKING, 3), packet(KEPT | RECOVERABLE, 0, own), 'x', '']

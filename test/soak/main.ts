@@ -2,11 +2,13 @@
 //
 // Memory, handles and latencies are plotted over time. Memory must not grow: its slope is tested. Now and then a worker is
 // killed, restarted or reloaded, and clients are cut off, as in life; two workers are left in peace, to be looked at.
+// Ctrl-C ends it early, with what there is by then.
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { Nemesis } from '../faults/nemesis.js'
+import { persist } from '../faults/round.js'
 import type { ClientsState } from '../faults/workers/clients.js'
 import { World } from '../faults/world.js'
 import { type Panel, percentile, plot, slope } from './plot.js'
@@ -28,6 +30,8 @@ const TELLING = 600
 const WARM_UP = 1 / 3
 /** Between two faults, in milliseconds. */
 const PAUSE = 15_000
+/** How long one of these may take to say what it uses, in milliseconds: others have the machine, too. */
+const PATIENCE = 120_000
 /** Nobody harms these. */
 const WATCHED = ['primary', 'web-4', 'crunch-2'] as const
 const COLOURS = { primary: '#c2410c', 'web-4': '#1d4ed8', 'crunch-2': '#15803d' }
@@ -40,6 +44,8 @@ console.log(`seed ${values.seed}, ${values.minutes} minutes`)
 // A load that a small machine bears for hours, and latencies tell of.
 process.env.FAULTS_STEP ??= '120'
 process.env.FAULTS_PAUSE ??= '6000'
+// Nor is a pause of the machine's to end one of those that are looked at.
+process.env.FAULTS_HUNG_AFTER ??= '60000'
 const world = await World.open(Number(values.seed))
 const { hub, load } = world
 const others = hub.members.map(({ id }) => id).filter((id) => id !== 'primary')
@@ -53,13 +59,18 @@ const nemesis = new Nemesis(
   others.filter((id) => !WATCHED.includes(id as 'web-4')),
 )
 
-/** Round trips of this process with a worker, since the last sample, in milliseconds. */
+/** Round trips of this process with a worker, since the last sample, in milliseconds, and those that failed. */
 let trips: number[] = []
+let failures = 0
 const probe = setInterval(async () => {
   const begun = performance.now()
   const ask = { key: 'soak', from: `primary:${process.pid}`, n: 0, ms: 0, fails: false, ordered: false }
-  await hub.to('web-4').request('echo', ask)
-  trips.push(performance.now() - begun)
+  try {
+    await hub.to('web-4').request('echo', ask)
+    trips.push(performance.now() - begun)
+  } catch {
+    failures++
+  }
 }, 50)
 const harm = setInterval(() => nemesis.disturb(), PAUSE)
 
@@ -69,10 +80,16 @@ const handles = { primary: [] as number[], 'web-4': [] as number[], 'crunch-2': 
 const rss: number[] = []
 const latency = { hub50: [] as number[], hub99: [] as number[], client50: [] as number[], client99: [] as number[] }
 let connected = 0
+/** The process that sits there: of another one memory says nothing about the first. */
+const incarnation = (id: string) => hub.members.find((member) => member.id === id)?.incarnation
+let interrupted = false
+process.once('SIGINT', () => {
+  interrupted = true
+})
 
 const start = performance.now()
 const every = Math.max(1, seconds / 450)
-while (performance.now() - start < seconds * 1000) {
+while (!interrupted && performance.now() - start < seconds * 1000) {
   await new Promise((resolve) => setTimeout(resolve, every * 1000))
   const mine = trips
   trips = []
@@ -85,11 +102,13 @@ while (performance.now() - start < seconds * 1000) {
   latency.client99.push(percentile(state.trips, 0.99))
   rss.push(process.memoryUsage.rss() / 2 ** 20)
   for (const id of WATCHED) {
-    const used = id === 'primary' ? await usage() : await hub.to(id).request('usage')
+    const used = id === 'primary' ? await usage() : await persist(() => hub.to(id).timeout(PATIENCE).request('usage'))
     memory[id].push(used.bytes / 2 ** 20)
     handles[id].push(used.handles)
   }
 }
+const lasted = (performance.now() - start) / 1000
+const replaced = WATCHED.filter((id) => incarnation(id) !== 1)
 clearInterval(probe)
 clearInterval(harm)
 await nemesis.heal()
@@ -114,20 +133,21 @@ const panels: Panel[] = [
     top: 4 * percentile([...latency.hub99, ...latency.client99], 0.5),
   },
 ]
-const title = `${values.minutes} minutes: 6 workers, 200 clients, ${nemesis.log.length} faults, Node.js ${process.version}`
+const title = `${Math.round(lasted / 60)} minutes: 6 workers, 200 clients, ${nemesis.log.length} faults, Node.js ${process.version}`
 fs.writeFileSync(values.out, plot(title, at, panels))
 console.log(`${values.out} written, ${at.length} samples, ${connected} clients connected at the end`)
 console.log(
-  `faults: ${nemesis.log.length}; RSS of the primary: ${rss[0]?.toFixed(0)} MiB first, ${rss.at(-1)?.toFixed(0)} MiB last`,
+  `faults: ${nemesis.log.length}; round trips that failed: ${failures}; RSS of the primary: ${rss[0]?.toFixed(0)} MiB first, ${rss.at(-1)?.toFixed(0)} MiB last`,
 )
 for (const [name, list] of Object.entries(latency))
   console.log(`${name}: ${percentile(list, 0.5).toFixed(1)} ms in the middle`)
-const from = at.findIndex((time) => time >= seconds * WARM_UP)
+const from = at.findIndex((time) => time >= lasted * WARM_UP)
 for (const id of WATCHED) {
   const rise = slope(at.slice(from), memory[id].slice(from)) * 3600 * 2 ** 20
   const told = `${id}: ${(rise / 2 ** 20).toFixed(2)} MiB an hour, ${memory[id].at(-1)?.toFixed(1)} MiB at the end`
-  if (seconds < TELLING) {
-    console.log(`     ${told}; so short a run tells nothing`)
+  if (lasted < TELLING || replaced.includes(id)) {
+    console.log(`     ${told}; ${replaced.includes(id) ? 'it was replaced, which' : 'so short a run'} tells nothing`)
+    if (replaced.includes(id)) process.exitCode = 1
     continue
   }
   const flat = rise < MAX_SLOPE

@@ -98,6 +98,8 @@ test('the bytes of packets are bounded', async () => {
 
 test('the clients that are away are bounded: who went first is forgotten', async () => {
   await withServers({ maxSessions: 1 }, ON, async (servers, hub) => {
+    const slow: string[] = []
+    hub.lifecycle.on('slow', (_member, { queue }) => slow.push(queue))
     const clients = [await servers.connect(1), await servers.connect(1)]
     await comeBack(servers, clients, 1)
     assert.equal(
@@ -105,6 +107,7 @@ test('the clients that are away are bounded: who went first is forgotten', async
       [false, true],
     )
     assert.is(hub.stats().recovery?.droppedSessions, 1)
+    assert.equal(slow, ['recovery'])
   })
 })
 

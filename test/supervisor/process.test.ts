@@ -49,20 +49,42 @@ test('forks with its own settings and environment', async () => {
   assert.ok(worker.connected)
 })
 
-test('its end is told at once, also with a handle on its way that it never took', async () => {
-  const { worker, messages, exits } = start()
-  await until(() => messages.length > 0, 'ready')
+/** Has it stopped, and sends it a handle, which it will never take. Returns the handle's end. */
+async function sendInVain(worker: WorkerProcess): Promise<() => void> {
   worker.kill('SIGSTOP')
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   await new Promise<void>((resolve, reject) => {
     worker.send({ take: 'this' }, (error) => (error ? reject(error) : resolve()), server)
   })
+  return () => server.close()
+}
+
+test('its end is told at once, also with a handle on its way that it never took', async () => {
+  const { worker, messages, exits } = start()
+  await until(() => messages.length > 0, 'ready')
+  const close = await sendInVain(worker)
   worker.kill('SIGKILL')
   // As long as it would wait for a channel that somebody else keeps open, and a moment ahead of that.
   await Promise.race([until(() => exits.length > 0, 'the exit'), new Promise((resolve) => setTimeout(resolve, 1000))])
-  server.close()
+  close()
   assert.is(exits[0]?.signal, 'SIGKILL')
+})
+
+test('cluster keeps no worker of whose disconnection Node does not tell', async () => {
+  const { worker, messages, ended } = start()
+  await until(() => messages.length > 0, 'ready')
+  // So that the exit is noticed first, as it is by chance otherwise.
+  worker.send({ do: 'lend-channel' }, () => {})
+  await until(() => messages.length > 1, 'another process has the channel, too')
+  const close = await sendInVain(worker)
+  let disconnections = 0
+  worker.channel?.on('disconnect', () => disconnections++)
+  worker.kill('SIGKILL')
+  await ended()
+  close()
+  const kept = Object.values(cluster.workers ?? {}).filter((one) => one?.process.pid === worker.pid)
+  assert.equal([kept, disconnections], [[], 0])
 })
 
 test("leaves cluster's settings exactly as they were, before and after the user sets some", async () => {

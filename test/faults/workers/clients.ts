@@ -188,6 +188,8 @@ process.on('message', (order: Order & { id: number }) => {
   }
   process.send?.({ id: order.id, answer })
 })
+// Ctrl-C reaches this process, too; when it is to end is the campaign's to say.
+process.on('SIGINT', () => {})
 // The campaign may have ended while this was still loading: then the event has been missed.
 process.on('disconnect', () => process.exit())
 setInterval(() => process.connected || process.exit(), 500)
