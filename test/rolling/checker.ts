@@ -11,7 +11,15 @@ export interface Allowed {
 
 export interface Verdict {
   violations: string[]
-  counts: { sessions: number; cut: number; recovered: number; up: number; ticks: number; downs: number; answers: number }
+  counts: {
+    sessions: number
+    cut: number
+    recovered: number
+    up: number
+    ticks: number
+    downs: number
+    answers: number
+  }
 }
 
 /**
@@ -100,7 +108,10 @@ class SessionCheck {
     if (ack.length !== 1 || !isComplete(ack, 0, sent.prompt - 1)) {
       this.#wrong(`acknowledgements ${show(ack)} of ${sent.prompt}`)
     }
-    if (!isComplete(late, 0, sent.late - 1)) this.#wrong(`late acknowledgements ${show(late)} of ${sent.late}`)
+    const owed = [...this.#allowed.killed].some((pid) => this.#session.streams[`down ${pid}`])
+    // What a killed process had still to acknowledge it never will.
+    if (owed ? !isDistinct(late) : !isComplete(late, 0, sent.late - 1))
+      this.#wrong(`late acknowledgements ${show(late)} of ${sent.late}`)
     // Those to what it has sent last may still be under way when it leaves.
     const closed = this.#session.closed && echo.length === 1 && echo[0]?.[0] === 0
     if (!closed && (echo.length !== 1 || !isComplete(echo, 0, sent.prompt - 1))) {

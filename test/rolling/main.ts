@@ -3,7 +3,7 @@
 // Each client counts, and is counted to; what clients and processes saw is compared at the end. First nobody is to notice
 // anything; then processes are killed in the middle of their handover, and nobody but their own clients is to notice.
 import { parseArgs } from 'node:util'
-import { type Kind, KINDS } from './history.js'
+import { KINDS, type Kind } from './history.js'
 import { kills, type Outcome, type Plan, reloads } from './scenarios.js'
 
 /** An outcome of many wrongs is told by the first ones. */
@@ -53,7 +53,11 @@ for (const [name, run] of Object.entries(SCENARIOS)) {
   const begun = performance.now()
   const { violations, counts, handover } = await run()
   const seconds = ((performance.now() - begun) / 1000).toFixed(0)
-  console.log(`  ${Object.entries({ ...handover, ...counts }).map(([what, count]) => `${what} ${count}`).join(', ')}; ${seconds} s`)
+  console.log(
+    `  ${Object.entries({ ...handover, ...counts })
+      .map(([what, count]) => `${what} ${count}`)
+      .join(', ')}; ${seconds} s`,
+  )
   for (const line of violations.slice(0, MAX_TOLD)) console.log(`  VIOLATION ${line}`)
   if (violations.length > 0) {
     console.log(`  ${violations.length} violations`)

@@ -1,4 +1,5 @@
 import fs from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { HandoverStats } from 'hubwire'
 import { alive, failure, until } from '../conditions.js'
 import { Random } from '../fuzz/random.js'
@@ -9,6 +10,8 @@ import { type Cast, Stage } from './stage.js'
 
 /** How long the last packets may be under way, in milliseconds. */
 const SETTLING = 30_000
+/** How long after that a process may be killed, in milliseconds. */
+const MOVING = 40
 /** What a process may grow by from the second reload to the last, in bytes. */
 const MAX_GROWTH = 12 << 20
 /** Handles that come and go: timers, a connection between its clients' requests. */
@@ -34,7 +37,6 @@ export function reloads({ cast, staying, reloads, tell }: Plan): Promise<Outcome
     const { hub } = stage
     const violations: string[] = []
     const samples: Sample[] = []
-    if (process.env.PHASES) hub.lifecycle.on('reload', ({ id }, { phase }) => tell(`${(performance.now() / 1000).toFixed(1)} ${id} ${phase} moved ${hub.stats().handover?.moved}`))
     const once = async (what: string) => {
       const begun = performance.now()
       await hub.reload()
@@ -66,35 +68,33 @@ export function kills({ cast, staying, tell }: Plan, victim: 'old' | 'new'): Pro
   const random = new Random(cast.seed)
   return play(cast, staying, async (stage) => {
     const { hub } = stage
+    const moved = () => hub.stats().handover?.moved ?? 0
     const killed = new Set<number>()
-    for (const { id, pid } of stage.workers) {
+    for (const { id, pid: old } of stage.workers) {
       const { connections } = await hub.to(id).request('usage')
-      const { moved = 0 } = hub.stats().handover ?? {}
-      const goal = moved + random.below(connections)
-      let successor: number | undefined
-      hub.lifecycle.once('reload', () => {})
-      const onReload = (_: unknown, { to }: { to?: number }) => {
-        successor = to
-      }
-      hub.lifecycle.on('reload', onReload)
+      const before = moved()
+      const goal = before + random.below(Math.max(1, connections))
       let over = false
-      const reload = hub.reload({ ids: [id] }).then(
-        () => true,
-        () => false,
+      // What becomes of it is not what is looked at: that one of the two is dead may be noticed by whoever comes first.
+      const reload = hub
+        .reload({ ids: [id] })
+        .catch(() => {})
+        .then(() => {
+          over = true
+        })
+      await until(() => over || moved() > goal, `some of ${id} have moved`)
+      // Their connections follow one by one.
+      await sleep(random.below(MOVING))
+      const successor = stage.workers.find((one) => one.id === id)?.pid ?? old
+      const target = victim === 'old' ? old : successor
+      killed.add(old)
+      // What waits to be handed over to it has nobody to go to.
+      if (victim === 'new') killed.add(successor)
+      const lives = alive(target)
+      if (lives) process.kill(target, 'SIGKILL')
+      tell(
+        `${id}: the ${victim} process ${lives ? 'killed' : 'gone'} when ${moved() - before} of ${connections} had moved`,
       )
-      reload.finally(() => {
-        over = true
-      })
-      await until(() => over || (hub.stats().handover?.moved ?? 0) > goal, `some of ${id} have moved`)
-      hub.lifecycle.off('reload', onReload)
-      void successor
-      const next = stage.workers.find((one) => one.id === id)?.pid
-      const target = victim === 'old' ? pid : next
-      killed.add(pid)
-      if (victim === 'new' && next !== undefined) killed.add(next)
-      const had = target !== undefined && alive(target)
-      if (had) process.kill(target, 'SIGKILL')
-      tell(`${id}: the ${victim} one ${had ? 'killed' : 'was gone'} after ${(hub.stats().handover?.moved ?? 0) - moved} of ${connections} had moved`)
       await reload
       await until(() => stage.workers.length === cast.workers, 'all workers are there')
       await stage.connected()
@@ -127,7 +127,7 @@ async function settled(stage: Stage, works: Work[], allowed: Allowed): Promise<V
   for (;;) {
     const verdict = check(await stage.sessions(), works, allowed)
     if (verdict.violations.length === 0 || performance.now() > end) return verdict
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await sleep(200)
   }
 }
 

@@ -4,7 +4,7 @@ import { joinHub } from 'hubwire'
 import { attachSocketIo, handoverOf } from 'hubwire/socket.io'
 import { Server, type Socket } from 'socket.io'
 import { usage } from '../soak/usage.js'
-import { LATE, type Pace, type Rolling, ROOMS, type Work } from './history.js'
+import { LATE, type Pace, ROOMS, type Rolling, type Work } from './history.js'
 
 /** Every so many-th packet has binary parts, or wants an answer. */
 const BINARY = 5
@@ -72,7 +72,8 @@ function welcome(socket: Socket): void {
     socket.join(`room-${client % ROOMS}`)
   } else if (handover) {
     const { id, bytes } = handover.state
-    if (id !== socket.id || Buffer.from(bytes).toString() !== id) work.wrongs.push(`${socket.id} came with another state`)
+    if (id !== socket.id || Buffer.from(bytes).toString() !== id)
+      work.wrongs.push(`${socket.id} came with another state`)
   } else {
     socket.data.up = undefined
   }
