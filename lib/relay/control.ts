@@ -69,6 +69,9 @@ export type HandoverToHub =
   /** Sessions that stay behind, and so will lose their connection. */
   | { t: 'unmoved'; count: number }
 
+/** What a member passes to another when nothing for a session follows from it any more. */
+export const RELEASED = 'released'
+
 /** A socket of a session that moves, as far as the hub must know it. */
 export interface MovingSocket {
   readonly nsp: string

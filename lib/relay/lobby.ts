@@ -2,7 +2,7 @@ import { HubError } from '../errors.js'
 import { NO_ATTACHMENTS } from '../wire/batch.js'
 import { isWellFormed, KEPT, Kind, readCall, readLength } from '../wire/frame.js'
 import { hubSequence, replayed } from '../wire/packet.js'
-import type { HandoverToHub, ToHub, ToMember } from './control.js'
+import { type HandoverToHub, RELEASED, type ToHub, type ToMember } from './control.js'
 import { Passages } from './passages.js'
 import type { Peer } from './peer.js'
 import { type RecoveryLimits, RecoveryLog } from './recovery-log.js'
@@ -30,9 +30,6 @@ const SWEEP = 1000
 
 /** Members are also told how far they are when so large a part of what the hub keeps is new. */
 const TELL_PART = 8
-
-/** What a member passes to another when nothing for a session follows from it. */
-export const RELEASED = 'released'
 
 export interface LobbyHooks {
   tell(peer: Peer, message: ToMember): void

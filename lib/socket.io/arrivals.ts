@@ -1,6 +1,6 @@
 import type { Namespace, Socket } from 'socket.io'
 import { surface } from '../emitter.js'
-import type { HandoverToMember } from '../handover.js'
+import { type HandoverToMember, RELEASED } from '../handover.js'
 import { isRawHandle, type RawHandle, wrap } from '../http/raw-handle.js'
 import type { Member } from '../member.js'
 import type { Handle } from '../wire/transport.js'
@@ -214,7 +214,7 @@ export class Arrivals {
         if (arrival.conn) writeParts(arrival.conn, data as Part[])
         else arrival.before.push(data as Part[])
         break
-      case 'released':
+      case RELEASED:
         arrival.released = true
         this.#open(arrival)
         break

@@ -85,6 +85,7 @@ export class Stage {
       backoff: { min: 1, max: 10 },
       intensity: { restarts: 1000, period: 60_000 },
       timeout: PATIENCE,
+      recovery: { maxBytes: 256 << 20, maxPackets: 1_000_000 },
       // A busy machine is not what is looked at.
       readyTimeout: PATIENCE,
       gracePeriod: 2 * PATIENCE,

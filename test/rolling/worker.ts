@@ -32,10 +32,11 @@ if (process.env.ROLLING_CRASH === hub.id) throw new Error('on purpose')
 const server = http.createServer()
 // Signs of life are under way all the time, and no busy machine makes them late.
 const io = new Server(server, {
-  connectionStateRecovery: {},
+  // What the hub keeps for clients that are away is as much after a minute as after an hour.
+  connectionStateRecovery: { maxDisconnectionDuration: 10_000 },
   serveClient: false,
   pingInterval: 2000,
-  pingTimeout: 60_000,
+  pingTimeout: 30_000,
 })
 attachSocketIo(io, hub, { onHandover: (socket) => ({ id: socket.id, bytes: Buffer.from(socket.id) }) })
 
