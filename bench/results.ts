@@ -86,15 +86,24 @@ export function rowsOf({ figures, against }: Comparison, measured: Map<string, M
 
 /** Which targets of a part were reached; those that were not measured are left out. */
 export function targetsOf({ targets }: Part, comparisons: readonly ComparisonResult[]): TargetResult[] {
-  return targets.flatMap(({ comparison, figure, of = 'hubwire', against, ratio }: Target) => {
+  return targets.flatMap((target: Target) => {
+    const { comparison, figure, of = 'hubwire' } = target
     const result = comparisons.find(({ id }) => id === comparison)
-    const [own, other] = [of, against].map(
-      (name) => result?.rows.find(({ contestant }) => contestant === name)?.cells[figure.name]?.median,
-    )
-    if (!result || own === undefined || !other) return []
+    const median = (name: string) =>
+      result?.rows.find(({ contestant }) => contestant === name)?.cells[figure.name]?.median
+    const own = median(of)
+    if (!result || own === undefined) return []
+    const what = `${result.title}: ${figure.name}${of === 'hubwire' ? '' : ` of ${of}`}`
+    if ('most' in target) {
+      const { most } = target
+      return { what, target: `at most ${most} ${figure.unit}`, reached: round(own), ok: own <= most }
+    }
+    const { against, ratio } = target
+    const other = median(against)
+    if (!other) return []
     const reached = own / other
     return {
-      what: `${result.title}: ${figure.name}${of === 'hubwire' ? '' : ` of ${of}`}`,
+      what,
       target: `at ${figure.higherIsBetter ? 'least' : 'most'} ${round(ratio)} x ${against}`,
       reached: round(reached),
       ok: figure.higherIsBetter ? reached >= ratio : reached <= ratio,

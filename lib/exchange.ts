@@ -303,6 +303,7 @@ export class Exchange {
       case 'pass': {
         const { t: _, to, ...passed } = message
         const receiver = this.#partner(peer, to)
+        this.#lobby.passes(peer, message)
         if (receiver) this.tell(receiver, { t: 'passed', from: peer.address, ...passed })
         break
       }
@@ -354,6 +355,7 @@ export class Exchange {
         bytes = attachment
       })
     } finally {
+      if (message?.t === 'take') this.#lobby.passes(peer, message)
       if (message) this.#hooks.handle(peer, message, handle, bytes)
       else handle.close()
     }

@@ -1,7 +1,7 @@
-import type { HandoverToHub, HandoverToMember, Successor } from './relay/control.js'
+import { type HandoverToHub, type HandoverToMember, RELEASED, type Successor } from './relay/control.js'
 import type { Handle } from './wire/transport.js'
 
-export type { HandoverToHub, HandoverToMember, Successor }
+export { type HandoverToHub, type HandoverToMember, RELEASED, type Successor }
 
 /** What a member asks of the room whose sessions move. */
 export interface SessionRoom {

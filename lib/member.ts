@@ -359,6 +359,7 @@ export class Member extends HubEmitter {
       case 'moving':
       case 'moved':
       case 'passed':
+      case 'lost':
       case 'taken':
         if (this.#sessions) this.#sessions.receive(message, handle)
         else this.#early.push([message, handle])

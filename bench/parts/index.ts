@@ -4,6 +4,7 @@ import { costs } from './costs.js'
 import { delegation } from './delegation.js'
 import { httpPart } from './http.js'
 import { relay } from './relay.js'
+import { reload } from './reload.js'
 import { requestsPart } from './requests.js'
 import { socketIoPart } from './socketio.js'
 import { storm } from './storm.js'
@@ -19,5 +20,6 @@ export const PARTS: readonly Part[] = [
   socketIoPart,
   worker,
   storm,
+  reload,
   costs,
 ]

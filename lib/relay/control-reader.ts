@@ -66,6 +66,7 @@ const SHAPES: { readonly [T in ToHub['t']]: Fields } = {
   move: {
     to: isAddress,
     n: isCall,
+    polls: optional(isFlag),
     sockets: listOf(shaped({ nsp: isText, pid: optional(isText), rooms: isTexts })),
     state: isData,
   },

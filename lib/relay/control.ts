@@ -59,15 +59,18 @@ export type RecoveryToHub =
 export type HandoverToHub =
   /**
    * The session is that incarnation's from now on, in the order of all that is relayed: what comes later for these rooms
-   * is for it. Answered by `moved`.
+   * is for it. Answered by `moved`. Where `polls`, no connection follows.
    */
-  | { t: 'move'; to: number; n: number; sockets: readonly MovingSocket[]; state: SessionData }
+  | { t: 'move'; to: number; n: number; polls?: boolean; sockets: readonly MovingSocket[]; state: SessionData }
   /** What one of the two tells the other. */
   | { t: 'pass'; to: number; n: number; op: string; data?: SessionData }
   /** With a handle: the session's connection. */
   | { t: 'take'; to: number; n: number }
   /** Sessions that stay behind, and so will lose their connection. */
   | { t: 'unmoved'; count: number }
+
+/** What a member passes to another when nothing for a session follows from it any more. */
+export const RELEASED = 'released'
 
 /** A socket of a session that moves, as far as the hub must know it. */
 export interface MovingSocket {
@@ -84,6 +87,8 @@ export type HandoverToMember =
   /** The answer to `move`, at that point of the hub's order; not `taken`: that incarnation cannot have it. */
   | { t: 'moved'; n: number; taken: boolean }
   | { t: 'passed'; from: number; n: number; op: string; data?: SessionData }
+  /** The session went with the process that had it; where recovery is on its client is known to be away. */
+  | { t: 'lost'; from: number; n: number }
   /** With a handle. */
   | { t: 'taken'; from: number; n: number }
 

@@ -2,7 +2,8 @@ import { HubError } from '../errors.js'
 import { NO_ATTACHMENTS } from '../wire/batch.js'
 import { ASKING, hasFlag, isWellFormed, KEPT, Kind, readCall, readLength } from '../wire/frame.js'
 import { hubSequence, replayed } from '../wire/packet.js'
-import type { HandoverToHub, ToHub, ToMember } from './control.js'
+import { type HandoverToHub, RELEASED, type ToHub, type ToMember } from './control.js'
+import { Passages } from './passages.js'
 import type { Peer } from './peer.js'
 import { type RecoveryLimits, RecoveryLog } from './recovery-log.js'
 import { Rooms } from './rooms.js'
@@ -44,6 +45,7 @@ export interface LobbyHooks {
 export class Lobby {
   readonly rooms: Rooms
   readonly log: RecoveryLog<Peer>
+  readonly #passages = new Passages<Peer>()
   readonly #hooks: LobbyHooks
   readonly #limits: RecoveryLimits
   #timer: NodeJS.Timeout | undefined
@@ -143,7 +145,8 @@ export class Lobby {
    * the second, which counts as holding their rooms until it says otherwise; the first leaves them in its own time.
    * False when the second has not all of their namespaces.
    */
-  move(from: Peer, to: Peer | undefined, { n, sockets, state }: Extract<HandoverToHub, { t: 'move' }>): boolean {
+  move(from: Peer, to: Peer | undefined, message: Extract<HandoverToHub, { t: 'move' }>): boolean {
+    const { n, polls = false, sockets, state } = message
     const taken = to !== undefined && sockets.every(({ nsp }) => this.rooms.servers(nsp).includes(to))
     if (taken) {
       for (const { nsp, pid, rooms } of sockets) {
@@ -153,20 +156,39 @@ export class Lobby {
       }
       // What was sent before reaches these clients through the first: they have not missed it.
       this.#tellPosition(to)
+      const recoverable = sockets.flatMap(({ nsp, pid }) => (pid === undefined ? [] : [{ nsp, pid }]))
+      this.#passages.begin(from, { to, n, polls, sockets: recoverable })
       this.#hooks.tell(to, { t: 'moving', from: from.address, n, state })
     }
     this.#hooks.tell(from, { t: 'moved', n, taken })
     return taken
   }
 
+  /** The first of two members says something about a session, or gives its connection. */
+  passes(from: Peer, { t, n, op }: { t: 'pass' | 'take'; n: number; op?: string }): void {
+    if (t === 'take') this.#passages.handed(from, n)
+    else if (op === RELEASED) this.#passages.released(from, n)
+  }
+
   /** The member is gone, or takes no more part. */
   leave(peer: Peer): void {
     this.#told.delete(peer)
+    this.#abandon(peer)
     const had = this.rooms.clear(peer)
     for (const nsp of had) this.log.detach(peer, nsp)
     if (had.length === 0) return
     this.#hooks.tellAll({ t: 'gone', address: peer.address })
     for (const nsp of had) this.#tellServers(nsp)
+  }
+
+  /** Sessions that it has not handed over to an end: what is missing is lost with it. */
+  #abandon(peer: Peer): void {
+    for (const { to, n, sockets, hasHandle } of this.#passages.leave(peer)) {
+      // It keeps its connection where nothing else would give its client what went astray.
+      if (hasHandle && sockets.length === 0) continue
+      for (const { nsp, pid } of sockets) this.log.abandon(to, nsp, pid)
+      this.#hooks.tell(to, { t: 'lost', from: peer.address, n })
+    }
   }
 
   #recover(peer: Peer, nsp: string, { session, packets }: { session: number | null; packets: number | null }): void {

@@ -175,6 +175,14 @@ export class RecoveryLog<Member extends Addressed> {
     this.#bound()
   }
 
+  /** Its socket was on its way to that member, and has not arrived. */
+  abandon(to: Member, nsp: string, pid: string): void {
+    const session = this.#sessionOf(to, nsp, pid)
+    if (!session) return
+    this.#lose(session)
+    this.#bound()
+  }
+
   /** The client will not come back. */
   end(home: Member, nsp: string, pid: string): void {
     const session = this.#sessionOf(home, nsp, pid)

@@ -1,6 +1,6 @@
 import type { Namespace, Socket } from 'socket.io'
 import { surface } from '../emitter.js'
-import type { HandoverToMember } from '../handover.js'
+import { type HandoverToMember, RELEASED } from '../handover.js'
 import { isRawHandle, type RawHandle, wrap } from '../http/raw-handle.js'
 import type { Member } from '../member.js'
 import type { Handle } from '../wire/transport.js'
@@ -68,7 +68,10 @@ export class Arrivals {
     this.#doors = doors
   }
 
-  receive(message: Extract<HandoverToMember, { t: 'moving' | 'taken' | 'passed' }>, handle: Handle | undefined): void {
+  receive(
+    message: Extract<HandoverToMember, { t: 'moving' | 'taken' | 'passed' | 'lost' }>,
+    handle: Handle | undefined,
+  ): void {
     const key = `${message.from} ${message.n}`
     const arrival = this.#arrivals.get(key)
     switch (message.t) {
@@ -86,6 +89,9 @@ export class Arrivals {
         break
       case 'passed':
         if (arrival) this.#obey(arrival, message.op, message.data && unpack(message.data))
+        break
+      case 'lost':
+        if (arrival) this.#fail(arrival, true)
     }
   }
 
@@ -93,12 +99,13 @@ export class Arrivals {
   gone(address: number): void {
     for (const [key, arrival] of this.#arrivals) {
       if (arrival.from !== address) continue
-      if (arrival.conn || arrival.ended) this.#arrivals.delete(key)
-      else {
-        arrival.released = true
-        if (arrival.handle) this.#open(arrival)
-        else setTimeout(() => arrival.handle || this.#fail(arrival), PATIENCE).unref()
-      }
+      if (arrival.conn || arrival.handle) this.#arrivals.delete(key)
+      // Its connection may still be on its way.
+      else setTimeout(() => this.#arrivals.delete(key), PATIENCE).unref()
+      if (arrival.conn || arrival.ended) continue
+      arrival.released = true
+      if (arrival.handle) this.#open(arrival)
+      else setTimeout(() => arrival.handle || this.#fail(arrival), PATIENCE).unref()
     }
   }
 
@@ -207,7 +214,7 @@ export class Arrivals {
         if (arrival.conn) writeParts(arrival.conn, data as Part[])
         else arrival.before.push(data as Part[])
         break
-      case 'released':
+      case RELEASED:
         arrival.released = true
         this.#open(arrival)
         break
@@ -294,17 +301,18 @@ export class Arrivals {
     arrival.shadows.delete(nsp)
   }
 
-  #fail(arrival: Arrival): void {
+  /** `isKnown`: the hub has said so, and knows already that the client is away. It may be back by now. */
+  #fail(arrival: Arrival, isKnown = false): void {
     if (arrival.ended) return
     arrival.ended = true
     if (!arrival.opening) arrival.handle?.close()
-    for (const { nsp, pid } of arrival.state.sockets) {
+    for (const { nsp, pid, data } of arrival.state.sockets) {
       const door = this.#doors.of(nsp)
       const shadow = arrival.shadows.get(nsp)
       if (!shadow) continue
       door?.shadows.remove(shadow)
       door?.forget(arrival.counted.get(nsp) ?? [])
-      door?.lose(pid)
+      if (!isKnown) door?.lose(pid, data ?? {})
     }
     arrival.shadows.clear()
     arrival.onArrived()

@@ -1,6 +1,6 @@
 import type { Socket } from 'socket.io'
 import { surface } from '../emitter.js'
-import type { Handover, HandoverToMember } from '../handover.js'
+import { type Handover, type HandoverToMember, RELEASED } from '../handover.js'
 import type { RawHandle } from '../http/raw-handle.js'
 import type { Member } from '../member.js'
 import type { Details } from './details.js'
@@ -23,8 +23,8 @@ import { pack, type SessionState, type SocketState, socketState, unpack } from '
 import type { Shadow } from './shadows.js'
 import type { AnyServer } from './types.js'
 
-/** So many sessions are taken in one turn: this process has others to serve meanwhile. */
-const AT_ONCE = 20
+/** So many sessions are under way at once: a client hears nothing for as long as all of these take. */
+const AT_ONCE = 16
 /** How often it is looked whether a session can move, in milliseconds. */
 const LOOK = 5
 
@@ -51,6 +51,9 @@ export class Departures {
   readonly #onHandover: (socket: Socket) => unknown
   readonly #departures = new Map<number, Departure>()
   readonly #gone = new Set<number>()
+  /** Sessions that have been given away, and have not arrived. */
+  #underWay = 0
+  #onSettled = () => {}
   #last = 0
 
   constructor(io: AnyServer, member: Member, doors: Doors, onHandover: (socket: Socket) => unknown) {
@@ -82,7 +85,7 @@ export class Departures {
       let waiting = 0
       for (const conn of connectionsOf(this.#io)) {
         if (reasons.has(conn)) continue
-        if (taken === AT_ONCE || signal.aborted) {
+        if (this.#underWay >= AT_ONCE || signal.aborted) {
           waiting++
           continue
         }
@@ -103,7 +106,7 @@ export class Departures {
         this.#depart(conn, client, begun, to)
       }
       if (waiting === 0 && taken === 0) break
-      if (taken === 0) await sleep(LOOK)
+      if (taken === 0) await Promise.race([sleep(LOOK), this.#settled()])
     }
     for (const release of held.values()) release()
     report()
@@ -124,7 +127,7 @@ export class Departures {
       case 'adopted':
         // All that it sent before has come, and what it sends from now on it delivers itself.
         this.#leave(departure)
-        this.#pass(departure.to, message.n, 'released')
+        this.#pass(departure.to, message.n, RELEASED)
         break
       case 'connected':
         this.#settle(departure, SERVED)
@@ -160,6 +163,7 @@ export class Departures {
     const shadows: Shadow[] = []
     const departure: Departure = { to, sockets, states, shadows, moved: false, settled: false }
     this.#departures.set(n, departure)
+    this.#underWay++
     sockets.forEach((socket, i) => {
       const state = states[i]
       if (state) shadows.push(this.#shadow(n, departure, socket, state))
@@ -233,6 +237,8 @@ export class Departures {
   #settle(departure: Departure, reason: string): void {
     if (departure.settled) return
     departure.settled = true
+    this.#underWay--
+    this.#onSettled()
     for (const socket of departure.sockets) {
       try {
         tellGone(socket, reason)
@@ -251,6 +257,13 @@ export class Departures {
       door?.gone(id)
     }
     this.#settle(departure, LOST)
+  }
+
+  /** Resolves when the next session has arrived, or is lost. */
+  #settled(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onSettled = resolve
+    })
   }
 
   #isBusy(): boolean {
