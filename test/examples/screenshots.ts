@@ -67,7 +67,7 @@ try {
   await ann.say('Go on. Who notices owes me a coffee.')
   await ben.sees('Go on. Who notices owes me a coffee.')
   await carla.deployButton.click()
-  const mine = ann.page.locator('#workers [aria-current][data-state=changing]', { hasText: 'the next starts' })
+  const mine = ann.page.locator('#workers [aria-current][data-state=changing]', { hasText: 'next starts' })
   await mine.waitFor()
   await ben.say('Is it under way?')
   await ann.sees('Is it under way?')

@@ -174,7 +174,7 @@ function send(draft) {
 
 function showStatus(state, ...text) {
   byId('connection').dataset.state = state
-  byId('connection').replaceChildren(...text)
+  byId('connection').replaceChildren(element('span', {}, ...text))
 }
 
 function showServed(now) {

@@ -30,7 +30,7 @@ export function showPeople(names, me, choose) {
 }
 
 /** What a worker that is being exchanged is doing. */
-const PHASES = { starting: 'the next starts', draining: 'hands over' }
+const PHASES = { starting: 'next starts', draining: 'hands over' }
 
 /** `changing`: the worker that is being exchanged at a deploy, and its phase. */
 export function showWorkers(workers, mine, changing) {
@@ -46,7 +46,7 @@ export function showWorkers(workers, mine, changing) {
           'aria-current': id === mine ? 'true' : undefined,
         },
         element('span', { class: 'id' }, id),
-        element('span', { class: 'detail' }, ready ? `pid ${pid}${phase ? `, ${PHASES[phase]}` : ''}` : state),
+        element('span', { class: 'detail' }, ready ? (PHASES[phase] ?? `pid ${pid}`) : state),
         ...(id === mine ? [element('span', { class: 'tag' }, 'serves you')] : []),
       )
     }),
