@@ -195,9 +195,13 @@ export class WebSocketDepartures {
   #sayGoodbye(): WebSocket[] {
     const stay = this.#servers.flatMap(({ clients }) => [...clients]).filter(({ readyState }) => readyState === OPEN)
     if (stay.length === 0) return stay
+    const otherwise =
+      this.#to === undefined
+        ? 'the process that takes over has no webSockets in hub.serve(), or is gone'
+        : 'it was not at a point where it could move within handoverTimeout'
     const why = new Map<string, number>()
     for (const ws of stay) {
-      const reason = this.#reasons.get(ws) ?? 'it was not at a point where it could move within handoverTimeout'
+      const reason = this.#reasons.get(ws) ?? otherwise
       why.set(reason, (why.get(reason) ?? 0) + 1)
       this.#held.get(ws)?.release()
       ws.close(SERVICE_RESTART, 'service restart')

@@ -6,6 +6,9 @@ import { App, until, withApp } from '../reload/app.js'
 /** The oldest and the newest ws that is there. */
 export const VERSIONS = ['node_modules/engine.io/node_modules/ws/', 'node_modules/socket.io-4-7/node_modules/ws/']
 
+/** Of `joinHub()`: its worker has more to do before. */
+export const MANUAL = `{ ready: 'manual' }`
+
 export interface ServingOptions {
   /** Where ws is. */
   ws?: string
@@ -33,6 +36,7 @@ export const serving = (
   const tell = (...what) => hub.to('primary').emit('told', process.pid, ...what)
   ${body}
   hub.serve(server, ${serve})
+  hub.ready()
 `
 
 export interface Site {
@@ -55,7 +59,7 @@ export function site(
   run: (site: Site) => Promise<void>,
 ): void {
   test(name, async () => {
-    const app = new App(serving(body, server))
+    const app = new App(serving(body, server), MANUAL)
     await withApp(app, { workers: [{ role: 'web', count, exec: app.exec }], ...options }, async (hub) => {
       const told: unknown[][] = []
       hub.on('told', (...what: unknown[]) => told.push(what))

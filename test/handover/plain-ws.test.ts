@@ -5,7 +5,7 @@ import { test } from 'uvu'
 import { WebSocketServer } from 'ws'
 import { Random } from '../fuzz/random.js'
 import { memberOf, until } from '../reload/app.js'
-import { Client, serving, site, VERSIONS } from './plain-ws-site.js'
+import { Client, MANUAL, serving, site, VERSIONS } from './plain-ws-site.js'
 import { frame, RawClient } from './raw-client.js'
 
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
@@ -279,7 +279,7 @@ site(
   { body: ECHO, hub: { handoverTimeout: 300 } },
   async ({ hub, port, app }) => {
     const client = await new Client(port).open()
-    app.write(serving(ECHO, { serve: '{}' }))
+    app.write(serving(ECHO, { serve: '{}' }), MANUAL)
     await hub.reload()
     await until(() => client.end !== undefined, 'it is closed')
     assert.deepEqual(client.end, [1012, 'service restart'])
