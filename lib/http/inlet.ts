@@ -184,7 +184,8 @@ export class Inlet implements HttpRoom {
     while (performance.now() < end) {
       if (!handsOver) server.closeIdleConnections()
       const open = await new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)))
-      if (open <= connections.upgraded + this.#forwarding.polls) break
+      const settled = this.#webSockets?.moving !== true
+      if (settled && open <= connections.upgraded + this.#forwarding.polls) break
       await sleep(DRAIN_CHECK)
     }
     connections.stay()

@@ -73,12 +73,13 @@ export class WebSocketDepartures {
       for (const server of this.#servers) server.on('connection', () => this.#look())
     }
     const stay = this.#sayGoodbye()
-    if (signal.aborted) return
     while (!signal.aborted && this.#isBusy()) await sleep(LOOK)
     const patience = performance.now() + FAREWELL
     while (!signal.aborted && performance.now() < patience && stay.some(({ readyState }) => readyState !== 3)) {
       await sleep(LOOK)
     }
+    // Those that still come have as long as the process has.
+    signal.removeEventListener('abort', end)
   }
 
   receive(message: Extract<HandoverToMember, { t: 'moved' | 'passed' }>): void {
@@ -165,12 +166,21 @@ export class WebSocketDepartures {
 
   /** What the application wants carried, if it can be. */
   #ask(ws: WebSocket): unknown {
+    let app: unknown
     try {
-      const app = this.#onHandover(ws)
+      app = this.#onHandover(ws)
+    } catch (error) {
+      surface(error)
+    }
+    try {
       pack(app, 'what onHandover() of hub.serve() returned')
       return app
     } catch (error) {
-      surface(error)
+      process.emitWarning(
+        'What onHandover() of hub.serve() returned cannot be cloned, and stays behind. ' +
+          'Return what the structured clone algorithm carries.',
+        { type: 'Hubwire', code: 'ERR_HUB_PAYLOAD', detail: (error as Error).message },
+      )
       return undefined
     }
   }
@@ -184,6 +194,11 @@ export class WebSocketDepartures {
     } catch (error) {
       surface(error)
     }
+  }
+
+  /** Some are about to go, or are on their way. */
+  get moving(): boolean {
+    return this.#looking !== undefined || this.#isBusy()
   }
 
   #isBusy(): boolean {

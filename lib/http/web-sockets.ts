@@ -73,6 +73,11 @@ export class WebSockets {
     this.#forget()
   }
 
+  /** Some are about to go to another process, or are on their way. */
+  get moving(): boolean {
+    return this.#departures.moving
+  }
+
   receive(message: HandoverToMember, handle: Handle | undefined): void {
     if (message.t === 'passed' && message.n === GREETING) this.#greet(message)
     else if (message.t === 'moved' || (message.t === 'passed' && isAnswer(message.op)))

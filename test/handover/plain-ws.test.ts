@@ -288,6 +288,37 @@ site(
 )
 
 site(
+  'one whose upgrade comes when the others have gone follows, and state that cannot be cloned stays',
+  { body: ECHO, serve: `{ webSockets: wss, onHandover: () => () => 'a function' }` },
+  async ({ hub, port, told }) => {
+    const first = await new Client(port).open()
+    const late = new RawClient(port, '', '/plain', true)
+    await until(() => hub.stats().http?.workers[0]?.connections === 2, 'both are there')
+    const reload = hub.reload()
+    await until(() => told.some(([, what]) => what === 'handover'), 'one has gone')
+    const before = told[0]?.[0]
+    late.send(Buffer.from('\r\n'))
+    await late.opened()
+    await reload
+    late.send(frame(1, 'who'))
+    await until(() => late.texts.length > 0, 'it answers')
+    assert.equal(late.texts[0], `pid ${memberOf(hub, 'web-1').pid} 127.0.0.1`)
+    assert.deepEqual(
+      told.filter(([, what]) => what === 'connection').map(([pid, , known]) => [pid === before, known]),
+      [
+        [true, 'new'],
+        [false, undefined],
+        [true, 'new'],
+        [false, undefined],
+      ],
+    )
+    assert.deepEqual(hub.stats().handover, { moved: 2, left: 0 })
+    first.socket.terminate()
+    late.close()
+  },
+)
+
+site(
   'clients that close, and are closed, while they move are gone on both sides',
   { body: ECHO, count: 2 },
   async ({ hub, port, told }) => {

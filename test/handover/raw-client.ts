@@ -31,7 +31,8 @@ export class RawClient {
   ended = false
   readonly frames: Frame[] = []
 
-  constructor(port: number, query = '', path = '/socket.io/') {
+  /** `late`: the last line of its request is for `send` to come up with. */
+  constructor(port: number, query = '', path = '/socket.io/', late = false) {
     this.#socket = net.connect(port, '127.0.0.1')
     this.#socket.on('error', () => {})
     this.#socket.on('data', (chunk) => this.#read(chunk))
@@ -40,7 +41,7 @@ export class RawClient {
     })
     this.#socket.write(
       `GET ${path}?EIO=4&transport=websocket${query} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-        `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\nX-Marked: yes\r\n\r\n`,
+        `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\nX-Marked: yes\r\n${late ? '' : '\r\n'}`,
     )
   }
 
