@@ -11,6 +11,7 @@ export type {
   UntypedContract,
 } from './contract.js'
 export { HubError, type HubErrorCode } from './errors.js'
+export { type HandedOver, handoverOf } from './http/handed-over.js'
 export { startHub } from './hub.js'
 export type { HubOptions, RecoveryOptions } from './options.js'
 export type { Schemas, StandardIssue, StandardResult, StandardSchema, TaskSchemas } from './schema.js'
@@ -45,6 +46,7 @@ export type {
   RoleTarget,
   SeatSpec,
   Sender,
+  ServeOptions,
   SlowQueue,
   Sticky,
   SupervisionOptions,
@@ -52,6 +54,7 @@ export type {
   TaskContext,
   TaskHandler,
   TaskStats,
+  WebSocketServer,
   WorkerHub,
   WorkerSpec,
 } from './types.js'

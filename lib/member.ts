@@ -10,7 +10,7 @@ import { printUnheard } from './notices.js'
 import { Outbox } from './outbox.js'
 import { Packets } from './packets.js'
 import { parseTarget, Recipients } from './recipients.js'
-import type { Settings, ToHub, ToMember } from './relay/control.js'
+import { FIRST_WEB_SOCKET, type Settings, type ToHub, type ToMember } from './relay/control.js'
 import type { Validator } from './schema.js'
 import { Scope } from './scope.js'
 import { Handlers, readConcurrency } from './tasks/handlers.js'
@@ -361,7 +361,10 @@ export class Member extends HubEmitter {
       case 'passed':
       case 'lost':
       case 'taken':
-        if (this.#sessions) this.#sessions.receive(message, handle)
+        if (message.n >= FIRST_WEB_SOCKET) {
+          if (this.http) this.http.webSocket(message, handle)
+          else handle?.close()
+        } else if (this.#sessions) this.#sessions.receive(message, handle)
         else this.#early.push([message, handle])
         break
       case 'members':

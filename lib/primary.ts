@@ -22,6 +22,7 @@ import type {
   ListenOptions,
   Member as MemberInfo,
   ReloadOptions,
+  ServeOptions,
   WorkerSpec,
 } from './types.js'
 import { type Batch, fromMessage, isHubMessage } from './wire/batch.js'
@@ -175,9 +176,9 @@ export class Primary extends Member {
     return this.#fleet.scale(role, count)
   }
 
-  serve(server: HttpServer): void {
+  serve(server: HttpServer, options?: ServeOptions): void {
     this.#inlet ??= new Inlet(this)
-    this.#inlet.serve(server)
+    this.#inlet.serve(server, options)
   }
 
   async listen(options: ListenOptions): Promise<Listening> {

@@ -14,7 +14,7 @@ import { PROTOCOL } from './relay/control.js'
 import { type Schemas, Validator } from './schema.js'
 import { type HeldSignals, holdSignals } from './supervisor/signals.js'
 import { after } from './timers.js'
-import type { HttpServer, WorkerHub } from './types.js'
+import type { HttpServer, ServeOptions, WorkerHub } from './types.js'
 import { VERSION } from './version.js'
 import { type Batch, fromMessage, type Message } from './wire/batch.js'
 import { Pipe } from './wire/pipe.js'
@@ -206,9 +206,9 @@ class Worker extends Member {
     }
   }
 
-  serve(server: HttpServer): void {
+  serve(server: HttpServer, options?: ServeOptions): void {
     this.#inlet ??= new Inlet(this)
-    this.#inlet.serve(server)
+    this.#inlet.serve(server, options)
   }
 
   close(): Promise<void> {

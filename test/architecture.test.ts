@@ -54,6 +54,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
     checks: WORDS.checks,
     types: WORDS.types,
     member: 'what the inlet is a part of: its type alone',
+    handover: 'the order to hand over, and what is told of it: its types alone',
     emitter: 'what a listener of the user throws surfaces in one way',
     alarm: WORDS.alarm,
   },

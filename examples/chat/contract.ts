@@ -30,11 +30,24 @@ export interface Missed {
   gap: boolean
 }
 
+/** What the keeper knows, for the process that takes over from it. */
+export interface Legacy {
+  last: number
+  forgotten: { all: number; direct: number }
+  kept: { all: Message[]; direct: Message[] }
+  ids: Map<string, number>
+  online: string[]
+}
+
 /** What goes between the processes. */
 export interface Chat {
   events: {
     /** To the keeper: one of the user's tabs is gone. */
     departed: (name: string) => void
+    /** From the keeper that ends to the one that has its place. */
+    legacy: (legacy: Legacy) => void
+    /** To the primary: somebody has pressed the button. */
+    deploy: (by: string) => void
   }
   tasks: {
     /** Gives the message its id, keeps it, and sends it to all whom it is for. The same key twice is one message. */
@@ -50,18 +63,43 @@ export interface WebWorker {
   state: string
 }
 
-/** What a web worker tells a tab that has connected to it. */
-export interface Welcome extends Missed {
-  name: string
+/** The process that serves a tab. */
+export interface Served {
   worker: string
+  pid: number
+  /** What it read from the disk when it started. */
+  release: number
   workers: WebWorker[]
-  /** Whether this page may end the worker. */
-  mayCrash: boolean
+}
+
+/** What a web worker tells a tab that has connected to it. */
+export interface Welcome extends Missed, Served {
+  name: string
+  /** Whether this page may deploy, and end the worker. */
+  mayOperate: boolean
+}
+
+/** How far a deploy is. */
+export interface Deploy {
+  release: number
+  by: string
+  state: 'running' | 'done' | 'failed'
+  /** How many of the workers have been exchanged. */
+  done: number
+  total: number
+  /** The one that is being exchanged: its new process starts, or its old one drains. */
+  worker?: string | undefined
+  phase?: 'starting' | 'draining' | undefined
+  /** Why it failed. */
+  reason?: string | undefined
 }
 
 /** What goes from the servers to the page. */
 export interface ToPage {
   welcome: (welcome: Welcome) => void
+  /** To a tab that was handed over: everything is as it was, but for the process. */
+  served: (served: Served) => void
+  deploy: (deploy: Deploy) => void
   message: (message: Message) => void
   /** Everybody who is online, in order. */
   online: (names: string[]) => void
@@ -74,6 +112,7 @@ export interface FromPage {
   say: (draft: unknown, answer: unknown) => void
   typing: (to: unknown) => void
   crash: () => void
+  deploy: () => void
 }
 
 /** What a worker knows of a connected tab. Other members see it as well, by `fetchSockets()`. */

@@ -1,5 +1,5 @@
 /** The last messages, in memory and bounded. What must outlive the keeper belongs in a database. */
-import type { Draft, Message, Missed } from './contract.js'
+import type { Draft, Legacy, Message, Missed } from './contract.js'
 
 /** What somebody sees who has just come. */
 const FOR_NEWCOMERS = 50
@@ -12,9 +12,21 @@ export class History {
   // Starts with the clock, so that ids go on rising when this process is replaced.
   #last = Date.now()
   // The ids up to which messages are not here any more; those of an earlier keeper are below its first.
-  readonly #forgotten = { all: this.#last, direct: 0 }
-  readonly #kept = { all: [] as Message[], direct: [] as Message[] }
-  readonly #ids = new Map<string, number>()
+  #forgotten = { all: this.#last, direct: 0 }
+  #kept = { all: [] as Message[], direct: [] as Message[] }
+  #ids = new Map<string, number>()
+
+  /** For another one, which is to go on where this one ends. */
+  get legacy(): Omit<Legacy, 'online'> {
+    return { last: this.#last, forgotten: this.#forgotten, kept: this.#kept, ids: this.#ids }
+  }
+
+  inherit({ last, forgotten, kept, ids }: Omit<Legacy, 'online'>): void {
+    this.#last = Math.max(this.#last, last)
+    this.#forgotten = forgotten
+    this.#kept = kept
+    this.#ids = ids
+  }
 
   /** The message with its id, or only its id if it is here already. */
   add(draft: Draft): { id: number; message?: Message } {

@@ -1,12 +1,14 @@
 /**
  * A chat on four web workers, and a dedicated worker that keeps its messages. `npm start` runs it.
  *
- * `PORT` chooses the port (3000). It listens on this machine only: anybody may log in, and end a worker. `HOST=0.0.0.0`
- * lets in a phone in the same network.
+ * `PORT` chooses the port (3000). It listens on this machine only: anybody may log in, deploy, and end a
+ * worker. `HOST=0.0.0.0` lets in a phone in the same network.
  */
 import { randomBytes } from 'node:crypto'
 import { startHub } from 'hubwire'
 import type { Chat } from './contract.js'
+import { serveDeploys } from './deploy.js'
+import { ReleaseFile } from './release.js'
 
 const port = Number(process.env.PORT ?? 3000)
 const host = process.env.HOST ?? '127.0.0.1'
@@ -14,6 +16,7 @@ const host = process.env.HOST ?? '127.0.0.1'
 const log = (text: string) => console.log(`primary  ${text}`)
 
 try {
+  const releases = new ReleaseFile()
   const hub = await startHub<Chat>({
     // There is a button that crashes workers, and it is there to be pressed.
     intensity: { restarts: 1000, period: 60_000 },
@@ -25,7 +28,7 @@ try {
         count: 4,
         exec: new URL('./web.js', import.meta.url),
         // Every worker can check what another one has signed. Tokens end with this process.
-        env: { CHAT_SECRET: randomBytes(32).toString('base64url') },
+        env: { CHAT_SECRET: randomBytes(32).toString('base64url'), CHAT_RELEASE: releases.path },
       },
     ],
   })
@@ -33,6 +36,9 @@ try {
   hub.lifecycle.on('leave', ({ id, pid }, { code, signal }) => log(`${id}, pid ${pid}, ended: ${signal ?? code}`))
   hub.lifecycle.on('restart', ({ id }, { delay }) => log(`${id} comes back in ${Math.round(delay)} ms`))
   hub.lifecycle.on('join', ({ id, pid }) => id !== hub.id && log(`${id} is pid ${pid}`))
+  // From then on the new process is the worker.
+  hub.lifecycle.on('reload', ({ id, pid }, { phase }) => phase === 'draining' && log(`${id} is pid ${pid}`))
+  serveDeploys(hub, releases, log)
 
   const listening = await hub.listen({ port, host, role: 'web' })
   const url = `http://localhost:${listening.address().port}`

@@ -14,7 +14,17 @@ const TYPES: Record<string, string> = {
   '.svg': 'image/svg+xml',
 }
 
-const NAMES = ['index.html', 'style.css', 'app.js', 'timeline.js', 'composer.js', 'sidebar.js', 'dom.js', 'icon.svg']
+const NAMES = [
+  'index.html',
+  'style.css',
+  'app.js',
+  'timeline.js',
+  'composer.js',
+  'sidebar.js',
+  'deploy.js',
+  'dom.js',
+  'icon.svg',
+]
 
 const files = new Map(
   NAMES.map((name) => {

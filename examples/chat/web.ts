@@ -8,7 +8,8 @@ import type { Chat } from './contract.js'
 import { BadInput, loginInput, parse, publishInput, readJson } from './input.js'
 import { Login } from './login.js'
 import { SECURITY_HEADERS, servePage } from './pages.js'
-import { type ChatServer, serveTabs } from './sockets.js'
+import { readRelease } from './release.js'
+import { type ChatServer, onHandover, serveTabs } from './sockets.js'
 
 const hub = await joinHub<Chat>()
 const login = new Login(process.env.CHAT_SECRET)
@@ -18,8 +19,8 @@ const server = createServer((request, response) => {
 // The port is the primary's: it gives this server its share of the connections.
 hub.serve(server)
 const io: ChatServer = new Server(server, { maxHttpBufferSize: 16 * 1024 })
-attachSocketIo(io, hub)
-serveTabs(io, hub, login)
+attachSocketIo(io, hub, { onHandover })
+serveTabs(io, hub, login, readRelease(process.env.CHAT_RELEASE))
 
 async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
   for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value)

@@ -6,14 +6,15 @@ import { show } from '../checks.js'
 import { surface } from '../emitter.js'
 import { HubError, invalid } from '../errors.js'
 import type { Member } from '../member.js'
-import type { HttpToMember } from '../relay/control.js'
-import type { HttpServer } from '../types.js'
+import type { HandoverToMember, HttpToMember } from '../relay/control.js'
+import type { HttpServer, ServeOptions } from '../types.js'
 import type { Handle } from '../wire/transport.js'
 import { Connections } from './connections.js'
 import { Forwarding } from './forwarding.js'
 import { createPrivateSocket, removePrivateSocket } from './private-socket.js'
 import { isRawHandle } from './raw-handle.js'
 import type { HttpRoom } from './room.js'
+import { readServeOptions, WebSockets } from './web-sockets.js'
 
 /** How often connections are looked at while the server drains, in milliseconds. */
 const DRAIN_CHECK = 20
@@ -27,6 +28,7 @@ export class Inlet implements HttpRoom {
   readonly #forwarding: Forwarding
   #server: Server | undefined
   #connections: Connections | undefined
+  #webSockets: WebSockets | undefined
   /** Where connections go, when they can. */
   #successor: number | undefined
   #draining: Promise<void> | undefined
@@ -38,7 +40,7 @@ export class Inlet implements HttpRoom {
   }
 
   /** @throws {HubError} `ERR_INVALID_ARG_VALUE`, `ERR_HUB_CLOSED` */
-  serve(given: HttpServer): void {
+  serve(given: HttpServer, options: ServeOptions = {}): void {
     const server = given as Server
     if (typeof server?.listen !== 'function' || typeof server.closeIdleConnections !== 'function') {
       const hint = 'sockets' in Object(given) ? ' That is the Socket.IO server: give the one it was made for.' : ''
@@ -54,6 +56,7 @@ export class Inlet implements HttpRoom {
         'hub.serve(): this server listens already. Leave listen() to the hub: its connections come from it.',
       )
     }
+    const webSockets = readServeOptions(options)
     const socketPath = createPrivateSocket(this.#member.sockets, this.#member.address)
     this.#server = server
     const remove = () => removePrivateSocket(socketPath)
@@ -64,11 +67,14 @@ export class Inlet implements HttpRoom {
       remove()
       connections.end()
       undivert()
+      this.#webSockets?.end()
+      this.#webSockets = undefined
       this.#server = undefined
       this.#connections = undefined
     }
     const connections = new Connections(this.#member, server)
     this.#connections = connections
+    if (webSockets) this.#webSockets = new WebSockets(this.#member, webSockets)
     const undivert = this.#divert(server, connections)
     server.once('listening', () => {
       server.off('error', onError)
@@ -106,6 +112,11 @@ export class Inlet implements HttpRoom {
     if (this.#server?.listening) this.#connections?.take(handle, read, message.kept === true)
     // It closed while this was under way.
     else this.#member.handles.add({ body: JSON.stringify({ t: 'route' }), bytes: read, handle })
+  }
+
+  webSocket(message: HandoverToMember, handle: Handle | undefined): void {
+    if (this.#webSockets) this.#webSockets.receive(message, handle)
+    else handle?.close()
   }
 
   sessionOpened({ socket, url = '' }: IncomingMessage): void {
@@ -173,7 +184,8 @@ export class Inlet implements HttpRoom {
     while (performance.now() < end) {
       if (!handsOver) server.closeIdleConnections()
       const open = await new Promise<number>((resolve) => server.getConnections((_, count) => resolve(count)))
-      if (open <= connections.upgraded + this.#forwarding.polls) break
+      const settled = this.#webSockets?.moving !== true
+      if (settled && open <= connections.upgraded + this.#forwarding.polls) break
       await sleep(DRAIN_CHECK)
     }
     connections.stay()

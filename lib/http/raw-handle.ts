@@ -5,7 +5,7 @@
  * so, or has a way round that its function names.
  */
 import type { EventEmitter } from 'node:events'
-import type { Server as HttpServer } from 'node:http'
+import { type Server as HttpServer, IncomingMessage } from 'node:http'
 import { createServer, type Server, Socket } from 'node:net'
 import { HubError } from '../errors.js'
 import type { Handle } from '../wire/transport.js'
@@ -208,4 +208,30 @@ export function onHandleAnswered(channel: EventEmitter, listener: (taken: boolea
   }
   channel.on('internalMessage', onMessage)
   return () => channel.off('internalMessage', onMessage)
+}
+
+/** What stays of a request when its connection moves to another process. */
+export interface RequestHead {
+  readonly method: string
+  readonly url: string
+  readonly httpVersion: string
+  readonly rawHeaders: readonly string[]
+}
+
+export function requestHead({ method = 'GET', url = '/', httpVersion, rawHeaders }: IncomingMessage): RequestHead {
+  return { method, url, httpVersion, rawHeaders }
+}
+
+/** The request as it was, on the connection as it is now. */
+export function reviveRequest({ method, url, httpVersion, rawHeaders }: RequestHead, socket: Socket): IncomingMessage {
+  const request = new IncomingMessage(socket) as IncomingMessage & {
+    _addHeaderLines(lines: string[], count: number): void
+  }
+  const [major = '1', minor = '1'] = httpVersion.split('.')
+  Object.assign(request, { method, url, httpVersion, rawHeaders: [...rawHeaders] })
+  Object.assign(request, { httpVersionMajor: Number(major), httpVersionMinor: Number(minor) })
+  request._addHeaderLines(request.rawHeaders, request.rawHeaders.length)
+  // Not before: what comes then are trailers.
+  request.complete = true
+  return request
 }

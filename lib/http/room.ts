@@ -1,12 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { HttpToMember } from '../relay/control.js'
+import type { HandoverToMember, HttpToMember } from '../relay/control.js'
 import type { Handle } from '../wire/transport.js'
 
 /** What a member asks of the room that serves HTTP in it. */
 export interface HttpRoom {
   /** The handle, if there is one, is the room's from now on. */
   receive(message: HttpToMember, handle: Handle | undefined, bytes: Uint8Array | undefined): void
+  /** What is told of a WebSocket that moves. The handle, if there is one, is the room's from now on. */
+  webSocket(message: HandoverToMember, handle: Handle | undefined): void
   /** A request has opened a session of Socket.IO here. */
   sessionOpened(request: IncomingMessage): void
   /**

@@ -52,9 +52,12 @@ export type RecoveryToHub =
   /** It wants to go on here, having got as far as `offset`: answered by `restored`, after the packets that it missed. */
   | { t: 'restore'; nsp: string; n: number; pid: string; offset: string }
 
+/** Sessions with this number and above are plain WebSockets, those below are sessions of Socket.IO. */
+export const FIRST_WEB_SOCKET = 2 ** 31
+
 /**
- * What members tell when clients of Socket.IO move from one process to another, without being disconnected. `n` is the
- * leaving process's number for the session.
+ * What members tell when clients move from one process to another, without being disconnected. `n` is the leaving
+ * process's number for the session.
  */
 export type HandoverToHub =
   /**

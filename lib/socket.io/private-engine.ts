@@ -1,13 +1,14 @@
 import { EventEmitter } from 'node:events'
-import { IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Socket as NetSocket } from 'node:net'
 import type { Socket } from 'socket.io'
-import { canDetach, detach, type RawHandle } from '../http/raw-handle.js'
+import { type Readiness, takeConnection, type WebSocket, webSocketReadiness } from '../http/private-ws.js'
+import { type RawHandle, type RequestHead, requestHead, reviveRequest } from '../http/raw-handle.js'
 import type { AnyServer } from './types.js'
 
 /**
- * All that reaches into what engine.io and ws keep to themselves; what is socket.io's own is in `private.ts`. Checked
- * against engine.io 6.5.5 and 6.6.12 with ws 8.17.1 and 8.21.3. A connection where something is not as expected is not
+ * All that reaches into what engine.io keeps to itself; what is socket.io's own is in `private.ts`, what is that of ws in
+ * `http/private-ws.ts`. Checked against engine.io 6.5.5 and 6.6.12. A connection where something is not as expected is not
  * handed over: it is lost, and its client connects anew.
  */
 
@@ -39,32 +40,6 @@ interface Transport extends EventEmitter {
   readonly socket?: WebSocket
 }
 
-interface WebSocket extends EventEmitter {
-  readonly readyState: number
-  readonly bufferedAmount: number
-  readonly extensions: string
-  readonly isPaused: boolean
-  readonly _socket?: NetSocket
-  readonly _receiver?: Receiver
-  pause(): void
-  resume(): void
-  setSocket(socket: NetSocket, head: Buffer, options: object): void
-}
-
-interface Receiver {
-  readonly writableLength: number
-  readonly _buffers: readonly Buffer[]
-  readonly _state: number
-  readonly _fin: boolean
-  readonly _opcode: number
-  readonly _payloadLength: number
-  readonly _mask: Buffer | undefined
-  readonly _fragmented: number
-  readonly _fragments: readonly Buffer[]
-  readonly _compressed: boolean
-  readonly _totalPayloadLength: number
-}
-
 interface Engine {
   clients: Record<string, Conn>
   clientsCount: number
@@ -75,14 +50,6 @@ interface Engine {
   handshake(name: string, request: IncomingMessage, refuse: () => void): Promise<unknown>
   _applyMiddlewares(request: IncomingMessage, response: EventEmitter, callback: (error?: unknown) => void): void
 }
-
-/** The states of a receiver of ws in which it waits for bytes, and all that it has are in its buffers. */
-const GET_INFO = 0
-const GET_PAYLOAD_LENGTH_16 = 1
-const GET_PAYLOAD_LENGTH_64 = 2
-const GET_DATA = 4
-
-const OPEN = 1
 
 const ignore = () => {}
 
@@ -104,37 +71,15 @@ export function connectionsOf(io: AnyServer): Conn[] {
  * Whether it can be handed over: now, or when it has done what it is about to do, or never, and why. To be asked when
  * all that has been read is dispatched: in a `setImmediate`.
  */
-export function readiness(conn: Conn): 'ready' | 'writing' | 'busy' | { never: string } {
+export function readiness(conn: Conn): Readiness {
   if (conn.readyState !== 'open') return 'busy'
   if (conn.protocol !== 4) return { never: 'it speaks a protocol older than version 4 of engine.io' }
   const { transport } = conn
   if (conn.upgrading === true) return 'busy'
   if (transport.name !== 'websocket') return { never: `its transport is ${transport.name}, and not WebSocket` }
   const ws = transport.socket
-  const raw = ws?._socket
-  const receiver = ws?._receiver
-  if (!ws || !raw || !receiver || !isKnown(receiver) || typeof ws.pause !== 'function') {
-    return { never: 'this version of ws is not one that Hubwire knows' }
-  }
-  if (ws.readyState !== OPEN) return 'busy'
-  if (ws.extensions !== '') return { never: 'it is compressed' }
-  if ('encrypted' in raw) return { never: 'its TLS ends in this process' }
-  if (raw.destroyed) return 'busy'
-  if (!canDetach(raw)) return { never: 'its connection is no plain TCP' }
-  if (receiver.writableLength > 0 || receiver._state > GET_DATA || receiver._compressed) return 'busy'
-  if (!transport.writable || ws.bufferedAmount > 0 || raw.writableLength > 0) return 'writing'
-  return 'ready'
-}
-
-function isKnown(receiver: Receiver): boolean {
-  const { _buffers, _state, _fin, _opcode, _payloadLength, _fragmented, _fragments, writableLength } = receiver
-  const numbers = [_state, _opcode, _payloadLength, _fragmented, receiver._totalPayloadLength, writableLength]
-  return (
-    Array.isArray(_buffers) &&
-    Array.isArray(_fragments) &&
-    typeof _fin === 'boolean' &&
-    numbers.every((value) => typeof value === 'number')
-  )
+  const state = webSocketReadiness(ws)
+  return state === 'ready' && !transport.writable ? 'writing' : state
 }
 
 /** Has what is sent wait, until what was sent before has left. Returns what ends that. */
@@ -162,19 +107,14 @@ export interface Taken {
 export function take(io: AnyServer, conn: Conn, send: (parts: Part[]) => void, close: () => void): Taken | undefined {
   const engine = engineOf(io)
   const ws = conn.transport.socket as WebSocket
-  const raw = ws._socket as NetSocket
-  const receiver = ws._receiver as Receiver
-  if (!engine || raw.destroyed) return undefined
+  if (!engine || ws._socket?.destroyed) return undefined
   // Nobody is to hear of what becomes of the socket that is left.
   ws.removeAllListeners()
   ws.on('error', ignore)
   conn.transport.removeAllListeners()
   conn.transport.on('error', ignore)
   for (const event of ['data', 'error', 'close']) conn.removeAllListeners(event)
-  raw.removeAllListeners('data')
-  const rest: unknown = raw.readableLength > 0 ? raw.read() : null
-  const unread = Buffer.concat([...unfinished(receiver), ...(rest instanceof Buffer ? [rest] : [])])
-  const handle = detach(raw)
+  const { handle, unread } = takeConnection(ws)
   clearTimeout(conn.pingIntervalTimer ?? undefined)
   clearTimeout(conn.pingTimeoutTimer ?? undefined)
   conn.pingTimeoutTimer = null
@@ -190,54 +130,13 @@ export function take(io: AnyServer, conn: Conn, send: (parts: Part[]) => void, c
   return handle && { handle, unread, unsent }
 }
 
-/** What a receiver has consumed and not delivered, as the bytes that bring another one to the same point. */
-function unfinished(receiver: Receiver): Buffer[] {
-  const { _state, _fin, _opcode, _payloadLength, _fragmented, _fragments, _buffers } = receiver
-  const bytes: Buffer[] = []
-  const inFrame = _state !== GET_INFO
-  const isData = _opcode < 8
-  // Fragments before this one become one. Where there are none, or empty ones alone, this frame may as well begin.
-  const begun = _fragmented !== 0 && (_fragments.length > 0 || !inFrame || !isData)
-  if (begun) {
-    const payload = Buffer.concat(_fragments)
-    bytes.push(header(false, _fragmented, payload.length), Buffer.alloc(4), payload)
-  }
-  if (inFrame) {
-    const opcode = isData && begun ? 0 : _opcode
-    if (_state === GET_PAYLOAD_LENGTH_16) bytes.push(firstBytes(_fin, opcode, 126))
-    else if (_state === GET_PAYLOAD_LENGTH_64) bytes.push(firstBytes(_fin, opcode, 127))
-    else bytes.push(header(_fin, opcode, _payloadLength))
-    if (_state === GET_DATA && receiver._mask) bytes.push(receiver._mask)
-  }
-  return [...bytes, ..._buffers]
-}
-
-function firstBytes(fin: boolean, opcode: number, length: number): Buffer {
-  return Buffer.from([(fin ? 0x80 : 0) | opcode, 0x80 | length])
-}
-
-/** Of a masked frame, without the mask. */
-function header(fin: boolean, opcode: number, length: number): Buffer {
-  if (length < 126) return firstBytes(fin, opcode, length)
-  const extended = Buffer.alloc(length < 65_536 ? 2 : 8)
-  if (length < 65_536) extended.writeUInt16BE(length)
-  else extended.writeBigUInt64BE(BigInt(length))
-  return Buffer.concat([firstBytes(fin, opcode, length < 65_536 ? 126 : 127), extended])
-}
-
 // The other side
 
 /** What stays of the request that opened a session. */
-export interface RequestState {
-  readonly method: string
-  readonly url: string
-  readonly httpVersion: string
-  readonly rawHeaders: readonly string[]
-}
+export type RequestState = RequestHead
 
 export function requestState({ request }: Conn): RequestState {
-  const { method = 'GET', url = '/', httpVersion, rawHeaders } = request
-  return { method, url, httpVersion, rawHeaders }
+  return requestHead(request)
 }
 
 /** Ids of sessions that are to be opened under the name that they had. */
@@ -304,17 +203,9 @@ export interface Opened {
   start(unread: Buffer): void
 }
 
-function revive({ method, url, httpVersion, rawHeaders }: RequestState, raw: NetSocket): Conn['request'] {
-  const request = new IncomingMessage(raw) as Conn['request'] & {
-    _addHeaderLines(lines: string[], count: number): void
-  }
-  const [major = '1', minor = '1'] = httpVersion.split('.')
-  Object.assign(request, { method, url, httpVersion, rawHeaders: [...rawHeaders] })
-  Object.assign(request, { httpVersionMajor: Number(major), httpVersionMinor: Number(minor) })
-  request._addHeaderLines(request.rawHeaders, request.rawHeaders.length)
-  // Not before: what comes then are trailers.
-  request.complete = true
-  request._query = Object.fromEntries(new URL(url, 'https://socket.io').searchParams)
+function revive(state: RequestState, raw: NetSocket): Conn['request'] {
+  const request = reviveRequest(state, raw) as Conn['request']
+  request._query = Object.fromEntries(new URL(state.url, 'https://socket.io').searchParams)
   return request
 }
 

@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io'
 import type { SessionData } from '../recovery.js'
-import { listOf, readList } from './body.js'
+import { pack as packed, unpack } from '../wire/portable.js'
+import { listOf } from './body.js'
 import { warnOfData } from './details.js'
 import type { Part, RequestState } from './private-engine.js'
 
@@ -32,14 +33,10 @@ export interface SessionState {
   readonly unread: Uint8Array
 }
 
-export function pack(value: unknown): SessionData {
-  const { text, bytes } = listOf([value], 'a session that moves')
-  return bytes ? { text, bytes: Buffer.from(bytes).toString('base64') } : { text }
-}
+export { unpack }
 
-/** Throws when it cannot be read. */
-export function unpack({ text, bytes }: SessionData): unknown {
-  return readList(text, bytes === undefined ? undefined : Buffer.from(bytes, 'base64'))[0]
+export function pack(value: unknown): SessionData {
+  return packed(value, 'a session that moves')
 }
 
 /** A socket's data and the application's own state as far as they can travel. It never throws. */

@@ -5,6 +5,32 @@ import type { AddressInfo } from 'node:net'
 /** What `http.createServer()` or `https.createServer()` returns. */
 export type HttpServer = NodeHttpServer | NodeHttpsServer
 
+/** What Hubwire must know of a `WebSocketServer` of the package ws. */
+export interface WebSocketServer<WebSocket extends object = object> {
+  /** Those that are open: leave `clientTracking` on. */
+  readonly clients: ReadonlySet<WebSocket>
+  readonly options: object
+}
+
+/** The options of `hub.serve()`. */
+export interface ServeOptions<WebSocket extends object = object> {
+  /**
+   * The `WebSocketServer`, of ws 8.17 or later, that handles this server's upgrades, or several of them. At a reload, and
+   * when a role shrinks, their WebSockets go to the process that takes over, with their connections: their clients notice
+   * nothing. There the server with the same place in the array emits `'connection'` with a WebSocket and a request like
+   * the ones before; here the WebSocket emits `'handover'` in place of `'close'`, and what is still sent on it reaches the
+   * client through the other. WebSockets that cannot move, compressed ones among them, are closed with 1012, "service
+   * restart". @default none
+   */
+  webSockets?: WebSocketServer<WebSocket> | readonly WebSocketServer<WebSocket>[]
+  /**
+   * Called for each WebSocket at the moment at which another process takes it over. What it returns is to be had there
+   * with `handoverOf(webSocket)`: what the structured clone algorithm carries. It must not return a promise.
+   * @default nothing
+   */
+  onHandover?: (webSocket: WebSocket) => unknown
+}
+
 /**
  * How connections find their workers. `socket.io`: by the session id in requests below `path`. `ip`: by the client's
  * address. `header`: by the address in a header that a proxy of yours sets. `cookie`: by the session id, or else the

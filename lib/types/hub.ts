@@ -1,5 +1,5 @@
 import type { Contract, EventArgs, EventName, EventsOf, LocalEvents, TaskName, UntypedContract } from '../contract.js'
-import type { HttpServer, Listening, ListenOptions } from './http.js'
+import type { HttpServer, Listening, ListenOptions, ServeOptions } from './http.js'
 import type { Lifecycle, Member, Sender } from './members.js'
 import type { HubStats } from './stats.js'
 import type { Addresses, AppliesOperators, Delegates, Emits, Target } from './targets.js'
@@ -113,10 +113,10 @@ export interface Hub<C extends Contract = UntypedContract>
    * Serves the connections that `hub.listen()` accepts in the primary with this HTTP server, as if it had accepted them
    * itself. Do not call its `listen()`: it listens on a private socket, where the other members can reach it. It is
    * `listening` one turn later, and emits `'listening'` and `'error'` as usual. To stop serving, close the server.
-   * @throws {HubError} `ERR_INVALID_ARG_VALUE` when it is no HTTP server, listens already, or this member serves another;
-   * `ERR_HUB_CLOSED`
+   * @throws {HubError} `ERR_INVALID_ARG_VALUE` when it is no HTTP server, listens already, or this member serves another,
+   * and for wrong options; `ERR_HUB_CLOSED`
    */
-  serve(server: HttpServer): void
+  serve<WebSocket extends object = object>(server: HttpServer, options?: ServeOptions<WebSocket>): void
 }
 
 /** The hub as the primary has it: it also looks after the workers. */

@@ -29,11 +29,11 @@ export interface HubStats {
   readonly http?: HttpStats
   /** What the hub keeps for clients of Socket.IO that are away. Only in the primary, and where recovery was ever on. */
   readonly recovery?: RecoveryStats
-  /** Sessions of Socket.IO that changed process with their clients connected. Only in the primary, and where any had to. */
+  /** Sessions and WebSockets that changed process with their clients connected. Only in the primary, and where any had to. */
   readonly handover?: HandoverStats
 }
 
-/** Sessions of Socket.IO, at reloads and when roles shrink. */
+/** Sessions of Socket.IO and plain WebSockets, at reloads and when roles shrink. */
 export interface HandoverStats {
   /** That another process was given. */
   readonly moved: number

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert'
-import { agree, chatSuite, type Tab } from './chat.js'
+import { agree, chatSuite, watchFor } from './chat.js'
 
 const { test, chat } = chatSuite('examples/chat: tabs and processes that go')
 
@@ -19,18 +19,6 @@ chat('whoever comes new sees the last 50 messages, after the crash of a worker t
   await ann.worker()
   assert.equal(await ann.texts(), last50, 'ann, who was there, has nothing doubled')
 })
-
-/** Notes in this tab every list of people that is shown without the name. */
-async function watchFor(tab: Tab, name: string): Promise<() => Promise<number>> {
-  await tab.page.evaluate(`{
-    globalThis.absences = 0
-    const list = document.getElementById('people')
-    new MutationObserver(() => {
-      if (![...list.children].some(({ dataset }) => dataset.name === ${JSON.stringify(name)})) globalThis.absences++
-    }).observe(list, { childList: true })
-  }`)
-  return () => tab.page.evaluate<number>('globalThis.absences')
-}
 
 chat('who is online does not flicker when a tab reloads, and is put right when one is closed', async (site) => {
   const watcher = await site.join('watcher')

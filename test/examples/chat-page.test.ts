@@ -61,6 +61,13 @@ chat('everything can be done with the keyboard', async (site) => {
   assert.is(await ann.page.getByLabel('To', { exact: true }).inputValue(), 'ben')
 
   await tabTo('log', 'Shift+Tab')
+  await tabTo('deploy')
+  await keyboard.press('Enter')
+  await ann.page.getByRole('status').filter({ hasText: 'Deploying release 2' }).waitFor()
+  // Who waits for it there is not sent elsewhere.
+  assert.is(await focused(), 'deploy')
+  await ann.log.getByText(/Release 2 is live.* kept its connection/).waitFor({ timeout: 90_000 })
+  assert.is(await focused(), 'deploy')
   await tabTo('crash')
   await keyboard.press('Enter')
   await ann.log.getByText('serves this tab now').waitFor()
@@ -92,6 +99,11 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await agree([ann], 5)
       assert.equal(await complaints(ann), [])
       if (device === PHONE) await ann.page.getByRole('button', { name: /online/ }).click()
+      await ann.deployButton.click()
+      await ann.page.getByRole('progressbar', { name: 'Processes exchanged' }).waitFor()
+      await ann.page.locator('#workers [data-state=changing]').first().waitFor()
+      assert.equal(await complaints(ann), [])
+      await ann.page.locator('#log').getByText('Release 2 is live').waitFor({ state: 'attached', timeout: 90_000 })
       await ann.crashButton.click()
       // On a phone it is below the list of workers, and hidden.
       await ann.page.locator('#log').getByText('serves this tab now').waitFor({ state: 'attached' })
@@ -130,7 +142,10 @@ chat('fits on a phone', async (site) => {
 
   assert.not(await ann.crashButton.isVisible())
   await ann.page.getByRole('button', { name: '2 online' }).click()
+  await inSight(ann.deployButton)
   await inSight(ann.crashButton)
+  await ann.deployButton.click()
+  await inSight(ann.page.getByRole('progressbar', { name: 'Processes exchanged' }))
   assert.is(await sideways(), 0)
   await ann.page.getByRole('button', { name: `Write to ${'W'.repeat(24)} only` }).click()
   await inSight(ann.composer)

@@ -13,6 +13,9 @@ export const MAIN = fileURLToPath(new URL('../../examples/chat/main.js', import.
 /** What a browser writes when a server goes away, as those here do. */
 const EXPECTED = /WebSocket connection to|net::ERR_|Failed to load resource/
 
+/** What a tab shows of the process that serves it; on a phone less of it can be seen. */
+const SERVED = /^Served by (web-\d) · pid (\d+) · release (\d+)$/
+
 /** Waits for a condition, however long that takes on a busy machine. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const end = Date.now() + 30_000
@@ -48,6 +51,10 @@ export class Tab {
     return this.page.getByRole('button', { name: /^Crash/ })
   }
 
+  get deployButton() {
+    return this.page.getByRole('button', { name: /^Deploy/ })
+  }
+
   async logIn(name: string): Promise<void> {
     await this.page.getByLabel('Your name').fill(name)
     await this.page.getByRole('button', { name: 'Join the chat' }).click()
@@ -56,9 +63,15 @@ export class Tab {
 
   /** Waits until it is connected; the worker that serves it. */
   async worker(): Promise<string> {
-    const status = this.page.getByRole('status').filter({ hasText: /^Served by web-\d$/ })
+    return (await this.served()).worker
+  }
+
+  /** Waits until it is connected; what it shows of the process that serves it. */
+  async served(): Promise<{ worker: string; pid: number; release: number }> {
+    const status = this.page.getByRole('status').filter({ hasText: SERVED })
     await status.waitFor()
-    return (await status.textContent())?.slice('Served by '.length) ?? ''
+    const [, worker = '', pid, release] = SERVED.exec((await status.textContent()) ?? '') ?? []
+    return { worker, pid: Number(pid), release: Number(release) }
   }
 
   async say(text: string): Promise<void> {
@@ -175,6 +188,10 @@ export class ChatSite {
     this.example = await Example.start(MAIN, { PORT: new URL(this.url).port })
   }
 
+  get problems(): string[] {
+    return this.#tabs.flatMap(({ problems }) => problems)
+  }
+
   async closeTabs(): Promise<void> {
     for (const client of this.#clients) client.disconnect()
     await Promise.all(this.#contexts.map((context) => context.close()))
@@ -182,11 +199,7 @@ export class ChatSite {
 
   async end(): Promise<void> {
     await this.closeTabs()
-    assert.equal(
-      this.#tabs.flatMap(({ problems }) => problems),
-      [],
-      'errors in the browser',
-    )
+    assert.equal(this.problems, [], 'errors in the browser')
     await assertEndsCleanly(this.example)
   }
 }
@@ -207,6 +220,18 @@ export async function agree(tabs: Tab[], count: number): Promise<string[]> {
   return first
 }
 
+/** Notes in this tab every list of people that is shown without the name. */
+export async function watchFor(tab: Tab, name: string): Promise<() => Promise<number>> {
+  await tab.page.evaluate(`{
+    globalThis.absences = 0
+    const list = document.getElementById('people')
+    new MutationObserver(() => {
+      if (![...list.children].some(({ dataset }) => dataset.name === ${JSON.stringify(name)})) globalThis.absences++
+    }).observe(list, { childList: true })
+  }`)
+  return () => tab.page.evaluate<number>('globalThis.absences')
+}
+
 /** Runs the example for one test, and ends it cleanly. */
 async function withChat(browser: Browser, body: (site: ChatSite) => Promise<void>): Promise<void> {
   const site = new ChatSite(await Example.start(MAIN), browser)
@@ -214,7 +239,7 @@ async function withChat(browser: Browser, body: (site: ChatSite) => Promise<void
     await body(site)
   } catch (error) {
     await site.closeTabs()
-    console.error(site.example.output)
+    console.error(site.example.output, site.problems)
     throw error
   }
   await site.end()

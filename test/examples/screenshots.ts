@@ -4,7 +4,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BrowserContextOptions } from 'playwright-core'
 import { launchBrowser } from './browser.js'
-import { ChatSite, MAIN, type Tab } from './chat.js'
+import { ChatSite, MAIN, type Tab, until } from './chat.js'
 import { Example } from './example.js'
 
 // From build/test/examples/ to the top.
@@ -59,6 +59,26 @@ try {
   await picture(annsPhone, 'phone')
   await annsPhone.page.getByRole('button', { name: /online/ }).click()
   await picture(annsPhone, 'phone-people')
+
+  // A deploy, in the middle of a conversation.
+  await until(async () => (await ann.page.locator('#workers [data-state=ready]').count()) === 4, 'all four again')
+  await carla.say('Release 2 is ready. Shall I?')
+  await ben.say('At noon, with everybody here?')
+  await ann.say('Go on. Who notices owes me a coffee.')
+  await ben.sees('Go on. Who notices owes me a coffee.')
+  await carla.deployButton.click()
+  const mine = ann.page.locator('#workers [aria-current][data-state=changing]', { hasText: 'next starts' })
+  await mine.waitFor()
+  await ben.say('Is it under way?')
+  await ann.sees('Is it under way?')
+  await mine.waitFor()
+  await picture(ann, 'deploy')
+  await picture(annsPhone, 'deploy-phone')
+  await ann.log.getByText('Release 2 is live').waitFor()
+  await ben.say('When does it begin?')
+  await carla.say('It is over.')
+  await ann.sees('It is over.')
+  await picture(ann, 'deployed')
 } finally {
   await site.end()
   await browser.close()

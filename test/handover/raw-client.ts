@@ -23,7 +23,7 @@ export function frame(opcode: number, payload: Buffer | string, { fin = true, ma
   return Buffer.concat([head, mask, bytes])
 }
 
-/** A Socket.IO client over a WebSocket that sends the bytes that a test wants, when it wants. */
+/** A WebSocket, of Socket.IO where it is not told another path, that sends the bytes that a test wants, when it wants. */
 export class RawClient {
   readonly #socket: net.Socket
   #bytes = Buffer.alloc(0)
@@ -31,7 +31,8 @@ export class RawClient {
   ended = false
   readonly frames: Frame[] = []
 
-  constructor(port: number, query = '') {
+  /** `late`: the last line of its request is for `send` to come up with. */
+  constructor(port: number, query = '', path = '/socket.io/', late = false) {
     this.#socket = net.connect(port, '127.0.0.1')
     this.#socket.on('error', () => {})
     this.#socket.on('data', (chunk) => this.#read(chunk))
@@ -39,9 +40,14 @@ export class RawClient {
       this.ended = true
     })
     this.#socket.write(
-      `GET /socket.io/?EIO=4&transport=websocket${query} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-        `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\nX-Marked: yes\r\n\r\n`,
+      `GET ${path}?EIO=4&transport=websocket${query} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+        `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\nX-Marked: yes\r\n${late ? '' : '\r\n'}`,
     )
+  }
+
+  /** Waits until it is open. */
+  async opened(): Promise<void> {
+    await until(() => this.#upgraded, 'open')
   }
 
   /** Comes to the namespace, and forgets what it got for it. */

@@ -2,9 +2,21 @@
 import http from 'node:http'
 import https from 'node:https'
 import net, { type AddressInfo } from 'node:net'
-import type { Hub, HubStats, Listening, ListenOptions, PrimaryHub, Sticky, WorkerHub } from 'hubwire'
+import {
+  type HandedOver,
+  type Hub,
+  type HubStats,
+  handoverOf,
+  type Listening,
+  type ListenOptions,
+  type PrimaryHub,
+  type ServeOptions,
+  type Sticky,
+  type WorkerHub,
+} from 'hubwire'
 import { attachSocketIo } from 'hubwire/socket.io'
 import { Server } from 'socket.io'
+import { WebSocket, WebSocketServer } from 'ws'
 import type { App } from './app.js'
 import { type Equal, expectType, the } from './assert.js'
 
@@ -74,6 +86,38 @@ worker.serve((_req: http.IncomingMessage, res: http.ServerResponse) => res.end()
 worker.serve(net.createServer())
 // @ts-expect-error Socket.IO's server has an HTTP server: serve that
 worker.serve(new Server())
+
+// Plain WebSockets.
+const wss = new WebSocketServer({ noServer: true })
+class Player extends WebSocket {
+  score = 0
+}
+const players = new WebSocketServer({ noServer: true, WebSocket: Player })
+worker.serve(http.createServer(), {})
+worker.serve(http.createServer(), { webSockets: wss })
+worker.serve(http.createServer(), { webSockets: [wss], onHandover: (ws) => ws.url })
+primary.serve(http.createServer(), {
+  webSockets: players,
+  onHandover: (player) => {
+    expectType<Equal<typeof player, Player>>()
+    return player.score
+  },
+})
+const served2: ServeOptions<Player> = { webSockets: [players], onHandover: () => {} }
+the<Hub<App>>().serve(http.createServer(), served2)
+// @ts-expect-error no such option
+worker.serve(http.createServer(), { websockets: wss })
+// @ts-expect-error the server, not one of its WebSockets
+worker.serve(http.createServer(), { webSockets: the<WebSocket>() })
+// @ts-expect-error an HTTP server has none
+worker.serve(http.createServer(), { webSockets: http.createServer() })
+// @ts-expect-error a function
+worker.serve(http.createServer(), { webSockets: wss, onHandover: 'state' })
+const handedOver = handoverOf(the<WebSocket>())
+expectType<Equal<typeof handedOver, HandedOver | undefined>>()
+expectType<Equal<HandedOver['state'], unknown>>()
+// @ts-expect-error a WebSocket
+handoverOf('socket')
 
 // Socket.IO, in any member, with its types kept.
 interface FromServer {

@@ -1,7 +1,8 @@
 /** Logs in, keeps the connection, and hands what arrives to the parts of the page. */
 import { io } from '/socket.io/socket.io.esm.min.js'
 import { address, offer, startComposer } from './composer.js'
-import { byId } from './dom.js'
+import { changing, endDeploy, showDeploy, startDeploys } from './deploy.js'
+import { byId, element } from './dom.js'
 import { open, showPeople, showWorkers } from './sidebar.js'
 import { note, setMe, show, showMissed, showPending, waiting } from './timeline.js'
 
@@ -9,7 +10,7 @@ import { note, setMe, show, showMissed, showPending, waiting } from './timeline.
 const TYPING_LASTS = 3000
 
 let login // { name, token }: of this tab alone, so that two tabs may be two people
-let worker
+let served // the process at the other end, and its workers
 let online = []
 let caughtUpTo = 0
 let caughtUp = false
@@ -31,17 +32,18 @@ const socket = io({
 })
 
 socket.on('welcome', (welcome) => {
+  // What became of a deploy meanwhile is not known here.
+  endDeploy()
   showMissed(welcome)
   caughtUp = true
   caughtUpTo = welcome.upTo
-  if (worker !== undefined && worker !== welcome.worker) note(`${welcome.worker} serves this tab now.`)
-  worker = welcome.worker
-  showStatus('online', `Served by ${worker}`)
-  showWorkerList(welcome.workers)
-  for (const id of ['crash', 'crash-hint']) byId(id).hidden = !welcome.mayCrash
+  for (const id of ['operate', 'operate-hint']) byId(id).hidden = !welcome.mayOperate
   byId('crash').disabled = false
-  byId('crash').textContent = `Crash ${worker}`
+  showServed(welcome)
 })
+
+// At a deploy: the same connection, and another process at its end.
+socket.on('served', showServed)
 
 socket.on('message', (message) => {
   show(message)
@@ -62,6 +64,11 @@ socket.on('online', (names) => {
 
 socket.on('workers', showWorkerList)
 
+socket.on('deploy', (deploy) => {
+  showDeploy(deploy, { connection: socket.id, pid: served?.pid })
+  showWorkerList(served?.workers ?? [])
+})
+
 socket.on('typing', (name) => {
   typing.set(name, Date.now() + TYPING_LASTS)
   showTyping()
@@ -73,7 +80,7 @@ socket.on('disconnect', (reason) => {
   byId('crash').disabled = true
   if (reason === 'io client disconnect') return
   showStatus('connecting', 'Reconnecting …')
-  note(`The connection to ${worker} is gone.`)
+  note(`The connection to ${served.worker} is gone.`)
 })
 
 socket.on('connect_error', (error) => {
@@ -94,6 +101,9 @@ byId('crash').addEventListener('click', () => {
   // Volatile, or it would be sent again to the next worker, and to the one after it.
   socket.volatile.emit('crash')
 })
+
+// Volatile for the same reason. Whoever presses it while a deploy is under way joins that.
+startDeploys(() => socket.volatile.emit('deploy'))
 
 byId('log-out').addEventListener('click', () => logOut())
 
@@ -162,13 +172,25 @@ function send(draft) {
   })
 }
 
-function showStatus(state, text) {
+function showStatus(state, ...text) {
   byId('connection').dataset.state = state
-  byId('connection').textContent = text
+  byId('connection').replaceChildren(element('span', {}, ...text))
 }
 
-function showWorkerList(list) {
-  showWorkers(list, worker)
+function showServed(now) {
+  if (served && served.worker !== now.worker) note(`${now.worker} serves this tab now.`)
+  served = now
+  const { worker, pid, release } = now
+  const wide = (text) => element('span', { class: 'wide' }, text)
+  showStatus('online', wide('Served by '), worker, wide(` · pid ${pid}`), ` · release ${release}`)
+  byId('crash').textContent = `Crash ${worker}`
+  showWorkerList(now.workers)
+}
+
+function showWorkerList(workers) {
+  if (!served) return
+  served = { ...served, workers }
+  showWorkers(workers, served.worker, changing())
 }
 
 function showTyping() {

@@ -29,17 +29,27 @@ export function showPeople(names, me, choose) {
   })
 }
 
-export function showWorkers(workers, mine) {
+/** What a worker that is being exchanged is doing. */
+const PHASES = { starting: 'next starts', draining: 'hands over' }
+
+/** `changing`: the worker that is being exchanged at a deploy, and its phase. */
+export function showWorkers(workers, mine, changing) {
   byId('workers').replaceChildren(
-    ...workers.map(({ id, pid, state }) =>
-      element(
+    ...workers.map(({ id, pid, state }) => {
+      const phase = changing?.worker === id ? changing.phase : undefined
+      const ready = state === 'ready'
+      return element(
         'li',
-        { 'data-state': state, 'data-worker': id, 'aria-current': id === mine ? 'true' : undefined },
+        {
+          'data-state': ready && phase ? 'changing' : state,
+          'data-worker': id,
+          'aria-current': id === mine ? 'true' : undefined,
+        },
         element('span', { class: 'id' }, id),
-        element('span', { class: 'detail' }, state === 'ready' ? `pid ${pid}` : state),
+        element('span', { class: 'detail' }, ready ? (PHASES[phase] ?? `pid ${pid}`) : state),
         ...(id === mine ? [element('span', { class: 'tag' }, 'serves you')] : []),
-      ),
-    ),
+      )
+    }),
   )
 }
 
