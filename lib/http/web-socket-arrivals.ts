@@ -35,7 +35,16 @@ export class WebSocketArrivals {
     this.#servers = servers
   }
 
-  receive(message: Extract<HandoverToMember, { t: 'moving' | 'taken' | 'passed' }>, handle: Handle | undefined): void {
+  receive(
+    message: Extract<HandoverToMember, { t: 'moving' | 'taken' | 'passed' | 'lost' }>,
+    handle: Handle | undefined,
+  ): void {
+    if (message.t === 'lost') {
+      // Its connection went with the process that had it, and will not come.
+      const lost = this.#arrivals.get(`${message.from} ${message.n}`)
+      if (lost && !lost.ws) this.#drop(lost)
+      return
+    }
     const arrival = this.#arrivalOf(message.from, message.n)
     switch (message.t) {
       case 'moving':
@@ -61,13 +70,16 @@ export class WebSocketArrivals {
     const key = `${from} ${n}`
     const known = this.#arrivals.get(key)
     if (known) return known
-    const timer = setTimeout(() => {
-      this.#arrivals.delete(key)
-      arrival.handle?.close()
-    }, PATIENCE).unref()
+    const timer = setTimeout(() => this.#drop(arrival), PATIENCE).unref()
     const arrival: Arrival = { from, n, state: undefined, handle: undefined, ws: undefined, early: [], timer }
     this.#arrivals.set(key, arrival)
     return arrival
+  }
+
+  #drop({ from, n, timer, handle }: Arrival): void {
+    clearTimeout(timer)
+    this.#arrivals.delete(`${from} ${n}`)
+    handle?.close()
   }
 
   #open(arrival: Arrival): void {
