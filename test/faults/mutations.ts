@@ -81,6 +81,16 @@ const MUTATIONS: readonly Mutation[] = [
     expected: /which this process never made|got the answer to/,
   },
   {
+    name: 'who cancels a call need not have asked',
+    file: 'tasks/dispatcher.js',
+    target:
+      'if (whose !== Address.Hub && whose !== from.address) {\n' +
+      '            from.offend(() => say.notYoursToCancel(this.#desks.find(whose, readCall(text, at))));\n' +
+      '            return NOWHERE;\n        }\n        const call = this.#desks.of(from).calls.get(readCall(text, at));',
+    instead: 'const call = this.#desks.find(whose === Address.Hub ? from.address : whose, readCall(text, at));',
+    expected: /no answer within|never answered|not converged/,
+  },
+  {
     name: 'handlers get more than their concurrency',
     file: 'tasks/servers.js',
     target: 'if (handler.running < handler.concurrency && load < least)',
