@@ -230,7 +230,7 @@ test("PM2's cluster mode is told by its name, from either side; fork mode is not
       'ERR_INVALID_ARG_VALUE',
       /startHub\(\).*worker of PM2.*exec_mode: 'fork'/,
     ],
-    ['fork_mode', 'foreign-start', 'json', 'ERR_INVALID_ARG_VALUE', /called in a worker\. It belongs into the primary/],
+    ['fork_mode', 'foreign-start', 'json', 'ERR_INVALID_ARG_VALUE', /called in a worker\. It belongs in the primary/],
     ['fork_mode', 'foreign', 'advanced', 'ERR_HUB_PROTOCOL', /no hub forked this worker/],
   ] as const) {
     cluster.setupPrimary({ exec: fileURLToPath(exec), serialization })
