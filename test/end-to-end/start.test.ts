@@ -57,10 +57,11 @@ test('… when it throws on import, after joining, is killed, or ends', async ()
 })
 
 test('… when it never joins, or never is ready', async () => {
-  // Time for the first to say something.
-  for (const [how, readyTimeout, hint] of [
-    ['idle', 4000, /I wait for something else/],
-    ['manual', 1000, /hub\.ready\(\)/],
+  // Time for the first to say something, and for the second to join.
+  const readyTimeout = 4000
+  for (const [how, hint] of [
+    ['idle', /I wait for something else/],
+    ['manual', /hub\.ready\(\)/],
   ] as const) {
     const { code, message } = await failedStart([
       { role: 'web', readyTimeout, ...START(how) },
