@@ -19,7 +19,7 @@ interface Mutation {
   expected: RegExp
 }
 
-const MUTATIONS: readonly Mutation[] = [
+export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'events are delivered twice now and then',
     file: 'relay/peer.js',
@@ -164,18 +164,22 @@ async function tryOut(
     for (const name of ['dist', 'build', 'package.json'])
       fs.cpSync(path.join(root, name), path.join(copy, name), { recursive: true })
     fs.symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'))
-    if (mutation) mutate(path.join(copy, 'dist', mutation.file), mutation)
+    if (mutation) {
+      const file = path.join(copy, 'dist', mutation.file)
+      fs.writeFileSync(file, mutated(fs.readFileSync(file, 'utf8'), mutation))
+    }
     return await run(copy, seed, mutation !== undefined)
   } finally {
     fs.rmSync(copy, { recursive: true, force: true })
   }
 }
 
-function mutate(file: string, { name, target, instead }: Mutation): void {
-  const parts = fs.readFileSync(file, 'utf8').split(target)
+/** Plants a bug in the text of a file. */
+export function mutated(text: string, { name, file, target, instead }: Mutation): string {
+  const parts = text.split(target)
   if (parts.length !== 2)
     throw new Error(`"${name}": its target stands ${parts.length - 1} times in ${file}. Mend the mutation.`)
-  fs.writeFileSync(file, parts.join(instead))
+  return parts.join(instead)
 }
 
 function run(copy: string, seed: number, isBroken: boolean): Promise<{ passed: boolean; violations: string[] }> {
