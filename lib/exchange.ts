@@ -130,7 +130,7 @@ export class Exchange {
       if (handle) this.#receiveHandle(peer, received, handle)
       else this.#switchboard.receive(peer, received)
     } catch (error) {
-      peer.offend(error as Error)
+      peer.offend(() => error as Error)
     }
   }
 
@@ -319,7 +319,7 @@ export class Exchange {
         break
       case 'route':
       case 'take':
-        peer.offend(new HubError('ERR_HUB_PROTOCOL', 'A connection came without its handle.'))
+        peer.offend(() => new HubError('ERR_HUB_PROTOCOL', 'A connection came without its handle.'))
         break
       default:
         message satisfies never

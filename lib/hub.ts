@@ -22,7 +22,7 @@ export async function startHub<C extends Contract = UntypedContract>(
     throw invalid(`startHub() was called in a worker of PM2, which runs this app in cluster mode. ${PM2_CURE}`)
   }
   if (!cluster.isPrimary) {
-    throw invalid('startHub() was called in a worker. It belongs into the primary; a worker calls joinHub().')
+    throw invalid('startHub() was called in a worker. It belongs in the primary; a worker calls joinHub().')
   }
   if (running) {
     throw invalid('startHub() was called twice in this process. There is one hub: pass it on, or close it first.')

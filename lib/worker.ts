@@ -74,7 +74,7 @@ export async function joinHub<C extends Contract = UntypedContract>(
 function assertHub(): void {
   if (cluster.isPrimary) {
     throw invalid(
-      'joinHub() was called in a process that is no cluster worker. It belongs into the workers; ' +
+      'joinHub() was called in a process that is no cluster worker. It belongs in the workers; ' +
         'the primary, which forks them, calls startHub().',
     )
   }

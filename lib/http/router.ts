@@ -140,7 +140,7 @@ export class Router {
   /** A member passes a connection on: it belongs to another, or it serves no more. */
   handle(peer: Peer, message: ToHub, handle: Handle, bytes: Uint8Array | undefined): void {
     if ((message.t !== 'route' && message.t !== 'take') || !isRawHandle(handle)) {
-      peer.offend(new HubError('ERR_HUB_PROTOCOL', 'A handle came with a message that has none.'))
+      peer.offend(() => new HubError('ERR_HUB_PROTOCOL', 'A handle came with a message that has none.'))
       handle.close()
       return
     }

@@ -88,7 +88,7 @@ export class Lobby {
         break
       case 'admit':
         if (!isAdmission(message.frame)) {
-          peer.offend(new HubError('ERR_HUB_PROTOCOL', 'What it has others admit is no packet of its own.'))
+          peer.offend(() => new HubError('ERR_HUB_PROTOCOL', 'What it has others admit is no packet of its own.'))
           break
         }
         for (const holder of this.rooms.admit(peer, nsp, message.to, message.rooms)) {
@@ -117,12 +117,14 @@ export class Lobby {
   relay(from: Peer, text: string, at: number, length: number, attachments: readonly Uint8Array[]): void {
     // The place in its order is the hub's to give, and a call makes of a packet one that somebody has missed.
     if (hubSequence(text, at) !== 0 || readCall(text, at) !== 0) {
-      from.offend(new HubError('ERR_HUB_PROTOCOL', 'It gave a packet the place in the order that only the hub gives.'))
+      from.offend(
+        () => new HubError('ERR_HUB_PROTOCOL', 'It gave a packet the place in the order that only the hub gives.'),
+      )
       return
     }
     if (hasFlag(text, at, ASKING)) {
       from.offend(
-        new HubError('ERR_HUB_PROTOCOL', 'It asked with a packet that clients may get later: nobody answers.'),
+        () => new HubError('ERR_HUB_PROTOCOL', 'It asked with a packet that clients may get later: nobody answers.'),
       )
       return
     }

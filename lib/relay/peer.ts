@@ -114,11 +114,11 @@ export class Peer implements Outlet {
   }
 
   /** It sent what it must not send: that is counted, and told once, because it may go on so for ever. */
-  offend(error: Error): void {
+  offend(makeError: () => Error): void {
     this.protocolErrors++
     if (this.#offended) return
     this.#offended = true
-    this.#options.onOffence(this, error)
+    this.#options.onOffence(this, makeError())
   }
 
   /** The process is gone: nothing is delivered any more. */

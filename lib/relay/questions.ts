@@ -27,7 +27,7 @@ export class Questions {
     let asker = this.#askers.get(from)
     if (asker?.open.has(call)) {
       from.offend(
-        new HubError('ERR_HUB_PROTOCOL', 'It gave the number of a question that is under way to another one.'),
+        () => new HubError('ERR_HUB_PROTOCOL', 'It gave the number of a question that is under way to another one.'),
       )
       return false
     }
@@ -50,7 +50,8 @@ export class Questions {
     const waiting = asked?.open.get(call)
     if (!waiting?.has(from)) {
       // Who has left, or asked and left, was struck out.
-      if (!from.left && !asker.left && !asker.gone && (waiting || !asked?.hasForgotten)) from.offend(notAsked(asker))
+      if (!from.left && !asker.left && !asker.gone && (waiting || !asked?.hasForgotten))
+        from.offend(() => notAsked(asker))
       return false
     }
     if (done) this.#strike(from, asked as Asker, call, waiting)

@@ -192,7 +192,7 @@ export class Rooms {
       case Scope.Nobody:
         return NOWHERE
       default:
-        from.offend(new HubError('ERR_HUB_PROTOCOL', 'A packet of Socket.IO does not say whom it is for.'))
+        from.offend(() => new HubError('ERR_HUB_PROTOCOL', 'A packet of Socket.IO does not say whom it is for.'))
         return NOWHERE
     }
   }
@@ -219,7 +219,7 @@ export class Rooms {
   #of(peer: Peer, nsp: string): Namespace | undefined {
     const namespace = this.#namespaces.get(nsp)
     if (namespace?.servers.counts.has(peer)) return namespace
-    peer.offend(new HubError('ERR_HUB_PROTOCOL', 'It told of rooms in a namespace that it does not have.'))
+    peer.offend(() => new HubError('ERR_HUB_PROTOCOL', 'It told of rooms in a namespace that it does not have.'))
     return undefined
   }
 }

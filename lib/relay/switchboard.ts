@@ -203,7 +203,7 @@ export class Switchboard {
       else if (entry instanceof Role) candidates = entry.places
       else {
         // A seat may have been removed a moment ago.
-        if (entry || !this.#directory.wasGiven(address)) from.offend(nobodyThere(name))
+        if (entry || !this.#directory.wasGiven(address)) from.offend(() => nobodyThere(name))
         return NOWHERE
       }
     }

@@ -99,7 +99,7 @@ export class Dispatcher implements TaskRelay {
     if (known) {
       // Numbers come again after 2^28 calls, and a handler may not have ended that nobody has waited for since.
       if (known.cancelled) from.tell(refusalFrame(from, id, 'ERR_HUB_OVERLOADED', say.numberTaken(known)))
-      else from.offend(say.numberInUse(known))
+      else from.offend(() => say.numberInUse(known))
       return NOWHERE
     }
     const address = readAddress(text, at)
@@ -149,7 +149,7 @@ export class Dispatcher implements TaskRelay {
   answer(from: Peer, text: string, at: number): readonly Outlet[] {
     const call = this.#desks.find(readAddress(text, at), readCall(text, at))
     if (!call || call.server !== from) {
-      from.offend(say.notYours(call))
+      from.offend(() => say.notYours(call))
       return NOWHERE
     }
     this.#remove(call)
@@ -170,7 +170,7 @@ export class Dispatcher implements TaskRelay {
   cancel(from: Peer, text: string, at: number): readonly Outlet[] {
     const whose = readAddress(text, at)
     if (whose !== Address.Hub && whose !== from.address) {
-      from.offend(say.notYoursToCancel(this.#desks.find(whose, readCall(text, at))))
+      from.offend(() => say.notYoursToCancel(this.#desks.find(whose, readCall(text, at))))
       return NOWHERE
     }
     const call = this.#desks.of(from).calls.get(readCall(text, at))

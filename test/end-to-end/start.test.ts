@@ -57,10 +57,11 @@ test('… when it throws on import, after joining, is killed, or ends', async ()
 })
 
 test('… when it never joins, or never is ready', async () => {
-  // Time for the first to say something.
-  for (const [how, readyTimeout, hint] of [
-    ['idle', 4000, /I wait for something else/],
-    ['manual', 1000, /hub\.ready\(\)/],
+  // Time for the first to say something, and for the second to join.
+  const readyTimeout = 4000
+  for (const [how, hint] of [
+    ['idle', /I wait for something else/],
+    ['manual', /hub\.ready\(\)/],
   ] as const) {
     const { code, message } = await failedStart([
       { role: 'web', readyTimeout, ...START(how) },
@@ -230,7 +231,7 @@ test("PM2's cluster mode is told by its name, from either side; fork mode is not
       'ERR_INVALID_ARG_VALUE',
       /startHub\(\).*worker of PM2.*exec_mode: 'fork'/,
     ],
-    ['fork_mode', 'foreign-start', 'json', 'ERR_INVALID_ARG_VALUE', /called in a worker\. It belongs into the primary/],
+    ['fork_mode', 'foreign-start', 'json', 'ERR_INVALID_ARG_VALUE', /called in a worker\. It belongs in the primary/],
     ['fork_mode', 'foreign', 'advanced', 'ERR_HUB_PROTOCOL', /no hub forked this worker/],
   ] as const) {
     cluster.setupPrimary({ exec: fileURLToPath(exec), serialization })

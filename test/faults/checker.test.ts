@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import { check } from './checker.js'
 import { checkClients } from './client-checker.js'
+import { MUTATIONS, mutated } from './mutations.js'
 import { read } from './record.js'
 import type { ProcessRecord } from './world.js'
 
@@ -112,6 +114,12 @@ test('packets: once, in order, to those whom they are for, without a gap', () =>
   assert.match(said(1, 3, 3), /got 3 of primary:1 after 3/)
   assert.match(said(1, 2), /got 2 of primary:1, for room-1/)
   assert.match(verdict({ clients: ['K 0/1', 'k 0/1 0/2'] }).join(), /ask: 0\/1 got 0\/2/)
+})
+
+test('each bug that is to be planted still finds its place in the library', () => {
+  const dist = fileURLToPath(new URL('../../../dist/', import.meta.url))
+  assert.equal(MUTATIONS.length, 15)
+  for (const mutation of MUTATIONS) mutated(fs.readFileSync(path.join(dist, mutation.file), 'utf8'), mutation)
 })
 
 test.run()

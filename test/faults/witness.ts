@@ -6,9 +6,10 @@ const CROSSING = 1000
 
 /**
  * Looks at all answers that come to this worker's calls, past the library, which takes the first and forgets the rest:
- * none may come twice, and none to a call that this process never made. To be begun before the worker joins.
+ * none may come twice, and none to a call that this process never made. To be begun before the worker joins. Returns what
+ * tells the number of its last call.
  */
-export function watchAnswers(wrong: (words: string) => void): void {
+export function watchAnswers(wrong: (words: string) => void): () => number {
   const open = new Set<number>()
   const givenUp = new Set<number>()
   let last = -1
@@ -36,6 +37,7 @@ export function watchAnswers(wrong: (words: string) => void): void {
       else wrong(`call ${call} was answered twice`)
     })
   })
+  return () => last
 }
 
 /** Garbage is somebody else's to find. */

@@ -3,10 +3,13 @@ import { createServer } from 'node:http'
 import { joinHub } from 'hubwire'
 import { attachSocketIo } from 'hubwire/socket.io'
 import { Server } from 'socket.io'
+import { memberOf } from '#lib/internal.js'
 import { MARKER } from '#lib/wire/batch.js'
-import { callFrame, controlFrame, Kind } from '#lib/wire/frame.js'
+import { callFrame, controlFrame, Kind, senderFrame } from '#lib/wire/frame.js'
+import { answerKind } from '#lib/wire/packet.js'
 import { Random } from '../../fuzz/random.js'
 import { usage } from '../../soak/usage.js'
+import { eventFrame } from '../../wire/frames.js'
 import { type Faults, type Harm, processName } from '../contract.js'
 import { History, readPhase } from '../history.js'
 import { Load } from '../load.js'
@@ -19,7 +22,7 @@ const folder = process.env.FAULTS_FOLDER as string
 // What it sees before it knows its name waits.
 const seen: string[] = []
 let history: History | undefined
-watchAnswers((words) => {
+const lastCall = watchAnswers((words) => {
   if (history) history.write(`W ${words}`)
   else seen.push(words)
 })
@@ -88,12 +91,29 @@ function harm(order: Harm): void {
         process.send?.(MARKER + bytes)
       }
       process.send?.([MARKER, new Uint8Array(3), { deep: [] }])
-      // Numbers that no call has.
-      for (const kind of [Kind.Response, Kind.Failure]) {
-        for (let to = 3; to < 60; to++) process.send?.(MARKER + callFrame(kind, to, 200_000_000 + to, '"forged"'))
-      }
+      forge()
       break
     default:
       order satisfies never
+  }
+}
+
+/** Speaks in others' names, and of their calls. */
+function forge(): void {
+  const { address } = memberOf(hub, 'the campaign')
+  const last = lastCall()
+  for (let other = Math.max(1, address - 20); other < address + 20; other++) {
+    if (other === address) continue
+    process.send?.(MARKER + senderFrame(other, 1, 'web-1', 'web') + eventFrame(0, 1, 'item', '["forged",1]'))
+    // Numbers that no call has: those that others ask of this process it may well answer.
+    for (const kind of [Kind.Response, Kind.Failure, Kind.Refusal, answerKind(false), answerKind(true)]) {
+      process.send?.(MARKER + callFrame(kind, other, 200_000_000 + other, '"forged"'))
+    }
+    // All members have made about as many calls.
+    let cancels = MARKER
+    for (let call = Math.max(0, last - 200); call < last + 50; call++) {
+      cancels += callFrame(Kind.Cancel, other, call, '')
+    }
+    process.send?.(cancels)
   }
 }
