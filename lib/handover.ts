@@ -14,6 +14,8 @@ export interface SessionRoom {
 /** A member's order to hand over what it holds, and then to end. */
 export interface Handover {
   readonly successor: Successor
+  /** How long it may take, in milliseconds. */
+  readonly within: number
   /** Aborted when `handoverTimeout` is over, when the successor is gone, and when all is to be stopped at once. */
   readonly signal: AbortSignal
 }

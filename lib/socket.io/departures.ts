@@ -23,8 +23,12 @@ import { pack, type SessionState, type SocketState, socketState, unpack } from '
 import type { Shadow } from './shadows.js'
 import type { AnyServer } from './types.js'
 
-/** So many sessions are under way at once: a client hears nothing for as long as all of these take. */
+/** So many sessions are under way at once: a client hears nothing for as long as all of these take … */
 const AT_ONCE = 16
+/** … until so much of the time has passed: then it is better to hear nothing for a while than to be cut off. */
+const UNHURRIED = 1 / 4
+/** So many sessions are taken in one turn: this process has others to serve meanwhile. */
+const IN_A_TURN = 20
 /** How often it is looked whether a session can move, in milliseconds. */
 const LOOK = 5
 
@@ -67,8 +71,9 @@ export class Departures {
    * Resolves when all that can go has gone, and all that was going on for it here is over. `ready`: whether the other
    * process takes any.
    */
-  async run({ successor, signal }: Handover, ready: Promise<boolean>): Promise<void> {
+  async run({ successor, within, signal }: Handover, ready: Promise<boolean>): Promise<void> {
     const to = successor.address
+    const hurry = performance.now() + within * UNHURRIED
     const held = new Map<Conn, () => void>()
     const reasons = new Map<Conn, string>()
     let told = false
@@ -81,13 +86,19 @@ export class Departures {
     if (!(await ready)) report()
     while (!told && !signal.aborted && !this.#gone.has(to)) {
       await turn()
+      const limit = performance.now() < hurry ? AT_ONCE - this.#underWay : IN_A_TURN
+      // Not for each one that arrives: all connections are looked through.
+      if (limit < AT_ONCE / 2) {
+        await this.#news()
+        continue
+      }
       let taken = 0
       let waiting = 0
       for (const conn of connectionsOf(this.#io)) {
         if (reasons.has(conn)) continue
-        if (this.#underWay >= AT_ONCE || signal.aborted) {
+        if (taken === limit || signal.aborted) {
           waiting++
-          continue
+          break
         }
         const client = clientOf(conn)
         const state = readiness(conn)
@@ -106,7 +117,7 @@ export class Departures {
         this.#depart(conn, client, begun, to)
       }
       if (waiting === 0 && taken === 0) break
-      if (taken === 0) await Promise.race([sleep(LOOK), this.#settled()])
+      if (taken === 0) await this.#news()
     }
     for (const release of held.values()) release()
     report()
@@ -259,10 +270,14 @@ export class Departures {
     this.#settle(departure, LOST)
   }
 
-  /** Resolves when the next session has arrived, or is lost. */
-  #settled(): Promise<void> {
+  /** Resolves when a session has arrived, or is lost; but soon in any case. */
+  #news(): Promise<void> {
     return new Promise((resolve) => {
-      this.#onSettled = resolve
+      const timer = setTimeout(resolve, LOOK)
+      this.#onSettled = () => {
+        clearTimeout(timer)
+        resolve()
+      }
     })
   }
 
