@@ -130,9 +130,13 @@ export class Lobby {
     }
     const to = this.rooms.route(from, text, at)
     const logged = this.log.record(from, text, at, length, attachments)
-    const frame = logged ?? text.substring(at, at + length)
-    for (const peer of to) peer.deliver(from, frame, attachments, logged !== undefined)
-    if (logged === undefined) return
+    if (logged === undefined) {
+      const frame = text.substring(at, at + length)
+      for (const peer of to) peer.deliver(from, frame, attachments)
+      return
+    }
+    // What is kept may wait as it is.
+    for (const peer of to) peer.deliver(from, logged.frame, logged.attachments, true)
     this.#untoldBytes += length
     if (
       this.#untoldBytes * TELL_PART > this.#limits.maxBytes ||

@@ -114,8 +114,8 @@ export class RecoveryLog<Member extends Addressed> {
   }
 
   /**
-   * Takes a recoverable Packet of a batch. Returns it as it is to go on, with its place in the order; undefined when
-   * nobody may miss it.
+   * Takes a recoverable Packet of a batch. Returns it as it is to go on, with its place in the order and in memory of its
+   * own; undefined when nobody may miss it.
    */
   record(
     sender: Member,
@@ -123,7 +123,7 @@ export class RecoveryLog<Member extends Addressed> {
     at: number,
     length: number,
     attachments: readonly Uint8Array[],
-  ): string | undefined {
+  ): LoggedPacket<Member> | undefined {
     const namespace = this.#namespaces.get(packetNamespace(text, at))
     if (!namespace?.keeps) return undefined
     const sequence = ++this.sequence
@@ -132,7 +132,7 @@ export class RecoveryLog<Member extends Addressed> {
     this.#packets.push(packet)
     this.#bytes += packet.bytes
     this.#bound()
-    return frame
+    return packet
   }
 
   // Sessions. Members tell them; where they tell of one that is not theirs, it was dropped, or never was.

@@ -3,6 +3,7 @@ import { bodyStart, isWellFormed, readLength } from './frame.js'
 
 /** Beyond these a further body brings nothing: what is saved for each frame is the same few hundred nanoseconds. */
 const MAX_FRAMES = 64
+/** A long body is never part of a run: joining copies it. */
 const MAX_LENGTH = 16_384
 
 /** In place of a body's value: it has not been read yet. */
@@ -34,7 +35,7 @@ export class Run {
     this.#values = []
     this.#next = 0
     this.#end = at + length
-    if (first === this.#end || !continues(text, this.#end, flags)) return
+    if (first === this.#end || !continues(text, this.#end, flags, MAX_LENGTH - (this.#end - first))) return
     let bodies = `[${text.substring(first, this.#end)}`
     let count = 1
     do {
@@ -42,7 +43,7 @@ export class Run {
       this.#end += readLength(text, next)
       bodies += `,${text.substring(bodyStart(text, next), this.#end)}`
       count++
-    } while (count < MAX_FRAMES && bodies.length < MAX_LENGTH && continues(text, this.#end, flags))
+    } while (count < MAX_FRAMES && continues(text, this.#end, flags, MAX_LENGTH - bodies.length))
     this.#values = parse(`${bodies}]`, count)
   }
 }
@@ -58,11 +59,13 @@ export function readBody(
   return read === UNREAD ? decodeValue(text.substring(start, end), bytes) : read
 }
 
-/** Whether another frame of that kind, with the same flags, begins there, and has a body. */
-function continues(text: string, at: number, flags: number): boolean {
-  if (at >= text.length || text.charCodeAt(at + 4) !== flags) return false
+/** Whether another frame of that kind, with the same flags, begins there, and has a body, of at most `room` units. */
+function continues(text: string, at: number, flags: number, room: number): boolean {
+  if (text.charCodeAt(at + 4) !== flags) return false
   const length = readLength(text, at)
-  return isWellFormed(text, at, length) && bodyStart(text, at) < at + length
+  if (!isWellFormed(text, at, length)) return false
+  const body = at + length - bodyStart(text, at)
+  return body > 0 && body <= room
 }
 
 /** None, unless they are as many as they should be. */

@@ -4,7 +4,7 @@ import type { ToMember } from '#lib/relay/control.js'
 import { Directory } from '#lib/relay/directory.js'
 import { Lobby } from '#lib/relay/lobby.js'
 import type { Peer } from '#lib/relay/peer.js'
-import { RECOVERABLE } from '#lib/wire/frame.js'
+import { ATTACHED, RECOVERABLE } from '#lib/wire/frame.js'
 import { packetHeader, Scope, writeRecovery, writeRooms } from '#lib/wire/packet.js'
 import { until } from '../conditions.js'
 import { OPTIONS } from './fakes.js'
@@ -36,7 +36,7 @@ function setting(limits: { maxBytes: number; maxPackets: number }) {
     const header = packetHeader(RECOVERABLE, 0, Scope.Rooms, '/', rooms, body.length, writeRecovery(++sent, []))
     lobby.relay(sender, header + body, 0, header.length + body.length, [])
   }
-  return { lobby, told, send }
+  return { lobby, told, send, sender, idle }
 }
 
 test('who gets none of what is sent is told how far it is when an eighth of what is kept is new', () => {
@@ -62,6 +62,27 @@ test('and is told now and then in any case, once', async () => {
   send()
   await until(() => told.length > 1, 'it is told again')
   assert.equal(told, [1, 2])
+  lobby.close()
+})
+
+test('what waits of recoverable packets keeps nothing alive of what else was read with it', () => {
+  const { lobby, sender, idle } = setting({ maxBytes: 1e9, maxPackets: 1e6 })
+  lobby.control(idle, { t: 'rooms', nsp: '/', sockets: true, join: ['here'] })
+  const delivered: { attachments: readonly Uint8Array[]; owned: boolean }[] = []
+  idle.deliver = (_from, _frames, attachments, owned = false) => delivered.push({ attachments, owned })
+  const header = packetHeader(
+    RECOVERABLE | ATTACHED,
+    0,
+    Scope.Rooms,
+    '/',
+    writeRooms(['here']),
+    0,
+    writeRecovery(1, []),
+  )
+  const read = new Uint8Array(65_536).fill(7)
+  lobby.relay(sender, header, 0, header.length, [read.subarray(100, 110)])
+  assert.equal(delivered, [{ attachments: [new Uint8Array(10).fill(7)], owned: true }])
+  assert.is(delivered[0]?.attachments[0]?.buffer.byteLength, 10)
   lobby.close()
 })
 

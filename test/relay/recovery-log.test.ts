@@ -50,7 +50,7 @@ class Bench {
     const recovery = writeRecovery(local, except)
     const frame = packetHeader(flags, 0, scope, NSP, writeRooms(rooms), body.length, recovery) + body
     // Somewhere in a batch.
-    return this.log.record(member, `before${frame}after`, 6, frame.length, bytes ? [bytes] : [])
+    return this.log.record(member, `before${frame}after`, 6, frame.length, bytes ? [bytes] : [])?.frame
   }
 
   open(index: number, pid: string, rooms: string[] = []): void {

@@ -75,13 +75,12 @@ test('neighbours are read together, up to the bounds of a run', () => {
   assert.deepEqual(read(MARKER + answer('1') + event('2') + answer('3')), [alone, alone, alone])
 })
 
-test('long bodies are not copied together: a run ends with the one that makes it long', () => {
-  const long = JSON.stringify('x'.repeat(20_000))
-  const values = read(events('1', long, long, long, '2'))
-  assert.deepEqual(
-    values.map((value) => (typeof value === 'string' ? value.length : value)),
-    [1, 20_000, 20_000, 20_000, UNREAD],
-  )
+test('long bodies are not copied together: a run ends before the one that would make it long', () => {
+  const lengths = (values: unknown[]) => values.map((value) => (typeof value === 'string' ? value.length : value))
+  const [long, half] = [20_000, 7_000].map((length) => JSON.stringify('x'.repeat(length))) as [string, string]
+  assert.deepEqual(lengths(read(events('1', '2', long, '3', '4'))), [1, 2, UNREAD, 3, 4])
+  assert.deepEqual(lengths(read(events(long, '1', '2', long))), [UNREAD, 1, 2, UNREAD])
+  assert.deepEqual(lengths(read(events(half, half, half, half, '1'))), [7_000, 7_000, 7_000, 7_000, 1])
 })
 
 test('where one body is no JSON, or more than one value, its run is left to be read one by one', () => {
