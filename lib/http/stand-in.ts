@@ -1,4 +1,4 @@
-import { keepOpen, type WebSocket } from './private-ws.js'
+import { breakOff, keepOpen, type WebSocket } from './private-ws.js'
 
 /** A message that the application has sent, or a part of one. */
 export interface Outgoing {
@@ -50,6 +50,12 @@ export function standIn(ws: WebSocket, elsewhere: Elsewhere): void {
   ws.resume = () => {}
   ws.ping = callBack
   ws.pong = callBack
+}
+
+/** It does not come through to its client any more. */
+export function endStandIn(ws: WebSocket): void {
+  for (const name of ['send', 'close', 'terminate', 'pause', 'resume', 'ping', 'pong']) Reflect.deleteProperty(ws, name)
+  breakOff(ws)
 }
 
 /** Signs of life are the business of whoever has the connection. */

@@ -94,13 +94,16 @@ export class WebSocketArrivals {
       const unread = Buffer.from(state.unread.buffer, state.unread.byteOffset, state.unread.byteLength)
       const ws = openWebSocket(server, raw, state.protocol, unread)
       arrival.ws = ws
+      // What is done with it stays no longer than that.
+      arrival.state = undefined
+      arrival.handle = undefined
       ws.on('close', () => this.#arrivals.delete(`${arrival.from} ${arrival.n}`))
       markHandedOver(ws, state.app)
       // What was sent before comes before all that is sent here.
       for (const message of state.unsent) send(ws, message)
       for (const order of early) if (order.op === 'send') obey(ws, order)
       this.#tellApplication(server, ws, state, raw)
-      for (const order of early) if (order.op !== 'send') obey(ws, order)
+      for (const order of early.splice(0)) if (order.op !== 'send') obey(ws, order)
       this.#answer(arrival, 'connected')
     } catch (error) {
       raw.destroy()

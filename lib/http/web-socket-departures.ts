@@ -4,16 +4,9 @@ import type { Handover, HandoverToMember } from '../handover.js'
 import type { Member } from '../member.js'
 import { FIRST_WEB_SOCKET } from '../relay/control.js'
 import { pack } from '../wire/portable.js'
-import {
-  breakOff,
-  OPEN,
-  takeConnection,
-  type WebSocket,
-  type WebSocketServer,
-  webSocketReadiness,
-} from './private-ws.js'
+import { OPEN, takeConnection, type WebSocket, type WebSocketServer, webSocketReadiness } from './private-ws.js'
 import { requestHead } from './raw-handle.js'
-import { hold, type Outgoing, standIn } from './stand-in.js'
+import { endStandIn, hold, type Outgoing, standIn } from './stand-in.js'
 import type { Order, WebSocketState } from './web-socket-state.js'
 
 /** So many are taken in one turn: this process has others to serve meanwhile. */
@@ -69,10 +62,11 @@ export class WebSocketDepartures {
     if (await ready) {
       this.#to = successor.address
       await this.#look()
-      // What comes on a connection whose upgrade was still under way follows.
-      for (const server of this.#servers) server.on('connection', () => this.#look())
     }
     const stay = this.#sayGoodbye()
+    // What comes on a connection whose upgrade was still under way follows.
+    const follow = () => this.#look().then(() => this.#sayGoodbye())
+    for (const server of this.#servers) server.on('connection', follow)
     while (!signal.aborted && this.#isBusy()) await sleep(LOOK)
     const patience = performance.now() + FAREWELL
     while (!signal.aborted && performance.now() < patience && stay.some(({ readyState }) => readyState !== 3)) {
@@ -108,7 +102,7 @@ export class WebSocketDepartures {
 
   /** Until none is left that may still be able to move. */
   async #moveAll(): Promise<void> {
-    while (!this.#over) {
+    while (!this.#over && this.#to !== undefined) {
       // What has been read is dispatched then.
       await turn()
       let taken = 0
@@ -190,7 +184,7 @@ export class WebSocketDepartures {
     departure.settled = true
     try {
       if (gone) departure.ws.emit('handover')
-      else breakOff(departure.ws)
+      else endStandIn(departure.ws)
     } catch (error) {
       surface(error)
     }
