@@ -143,14 +143,19 @@ test('attachments count as bytes of a batch', () => {
   assert.equal(link.queuedBytes, frame.length + 300)
 })
 
-test('batches that wait stay at the size of a full one', async () => {
-  const { transport, link } = await busy()
-  for (let i = 0; i < 100; i++) link.write(event('e', 10_000))
-  for (let i = 0; i < 40; i++) if (transport.inFlight > 0) transport.acknowledge()
-  assert.equal(link.queuedBytes, 0)
-  for (const { text } of transport.batches) assert.ok(text.length < FULL + 11_000, `${text.length}`)
-  assert.equal(words(transport).length, 100)
-})
+for (const pause of [1, 3, 100]) {
+  test(`batches that wait stay at the size of a full one, with ${pause} a turn`, async () => {
+    const { transport, link } = await busy()
+    for (let i = 0; i < 100; i++) {
+      link.write(event('e', 10_000))
+      if (i % pause === 0) await turn()
+    }
+    for (let i = 0; i < 40; i++) if (transport.inFlight > 0) transport.acknowledge()
+    assert.equal(link.queuedBytes, 0)
+    for (const { text } of transport.batches) assert.ok(text.length < FULL + 11_000, `${text.length}`)
+    assert.equal(words(transport).length, 100)
+  })
+}
 
 test('with attachments a batch that waits grows to half a megabyte', async () => {
   const { transport, link } = await busy()
@@ -469,6 +474,24 @@ test('attachments that wait do not keep the buffer alive that they were read wit
   }
   const used = (await heap()) - before
   assert.ok(used < 4 << 20, `${(used / 2 ** 20).toFixed(1)} MiB for ${link.queuedBytes} bytes`)
+})
+
+test('what may wait as it is keeps its place in its turn', async () => {
+  const { transport, link } = await busy()
+  const attached = (name: string) => eventFrame(ATTACHED, 20, name, '')
+  const names = ['a', 'b', 'c', 'd', 'e']
+  for (const [i, name] of names.entries()) link.write(attached(name), '', [new Uint8Array([i])], i % 2 === 1)
+  transport.acknowledgeAll()
+  await turn()
+  transport.acknowledgeAll()
+  assert.deepEqual(
+    words(transport),
+    names.map((name) => `event:${name}`),
+  )
+  assert.deepEqual(
+    transport.batches.flatMap(({ attachments }) => attachments).map(([first]) => first),
+    [0, 1, 2, 3, 4],
+  )
 })
 
 test('attachments that may wait as they are do, in order with others', async () => {
