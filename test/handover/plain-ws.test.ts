@@ -143,15 +143,19 @@ for (const ws of VERSIONS) {
   })
 }
 
-site('what is half written when a client is handed over arrives whole', { body: ECHO }, async ({ hub, port }) => {
+site('what is half written when a client is handed over arrives whole', { body: ECHO }, async ({ hub, port, told }) => {
   const client = new RawClient(port, '', '/plain')
   await client.opened()
   client.pause()
   client.send(frame(1, 'fill'))
   client.send(frame(1, 'more'))
+  // When this one has gone, the other has been looked at: it is before it.
+  const other = await new Client(port).open()
+  await other.ask('hello', 'hello')
   const reload = hub.reload()
-  await until(() => (hub.stats().links ?? []).filter(({ id }) => id === 'web-1').length === 2, 'the new one is there')
-  await new Promise((resolve) => setTimeout(resolve, 300))
+  await until(() => told.some(([, what]) => what === 'handover'), 'the other has gone')
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  assert.equal(hub.stats().handover?.moved, 1)
   client.resume()
   await reload
   client.send(frame(1, 'end'))
@@ -169,8 +173,9 @@ site('what is half written when a client is handed over arrives whole', { body: 
     ],
   )
   assert.equal(texts.filter((text) => text === 'more').length, 1)
-  assert.deepEqual(hub.stats().handover, { moved: 1, left: 0 })
+  assert.deepEqual(hub.stats().handover, { moved: 2, left: 0 })
   client.close()
+  other.socket.terminate()
 })
 
 site(
