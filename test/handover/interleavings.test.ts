@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'uvu'
 import { Random } from '../fuzz/random.js'
 import { until } from '../reload/app.js'
-import { frame, RawClient } from './raw-client.js'
+import { type Frame, frame, RawClient } from './raw-client.js'
 import { site } from './site.js'
 
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
@@ -13,7 +14,7 @@ const RELOADS = 2
 const PAUSE = 40
 
 /** Signs of life are asked for all the time. What is asked for in bulk is more than what a connection holds. */
-const OPTIONS = '{ pingInterval: 50, pingTimeout: 60_000 }'
+const OPTIONS = '{ pingInterval: 50, pingTimeout: 300_000 }'
 const BODY = `
   io.on('connection', (socket) => {
     socket.on('say', (...args) => socket.emit('said', ...args))
@@ -23,6 +24,19 @@ const BODY = `
     })
     socket.on('leave', () => socket.disconnect(true))
   })`
+
+/** Of a packet, as much as it takes to know it again. */
+function known(payload: Buffer | string): string {
+  const bytes = Buffer.from(payload)
+  return bytes.length < 100
+    ? bytes.toString('latin1')
+    : `${bytes.length}: ${createHash('sha1').update(bytes).digest('hex')}`
+}
+
+/** What is no sign of life. */
+function isPacket({ opcode, payload }: Frame): boolean {
+  return opcode === 2 || (opcode === 1 && payload.length > 1)
+}
 
 const place = (num: number) => `{"_placeholder":true,"num":${num}}`
 
@@ -54,30 +68,30 @@ function script(random: Random): { bytes: Buffer; expected: string[] } {
       case 0: {
         const words = 'ä'.repeat(size(random) >> 2)
         text(`42["say",${n},"${words}"]`)
-        expected.push(`42["said",${n},"${words}"]`)
+        expected.push(known(`42["said",${n},"${words}"]`))
         break
       }
       case 1: {
         const attachments = Array.from({ length: 1 + random.below(4) }, () => Buffer.alloc(size(random), n))
         const places = attachments.map((_, num) => place(num)).join(',')
         text(`45${attachments.length}-["say",[${places}]]`)
-        expected.push(`45${attachments.length}-["said",[${places}]]`)
+        expected.push(known(`45${attachments.length}-["said",[${places}]]`))
         for (const attachment of attachments) {
           bytes.push(message(random, 2, attachment))
-          expected.push(attachment.toString('hex'))
+          expected.push(known(attachment))
         }
         break
       }
       case 2:
         text(`42${n}["ask",${n}]`)
-        expected.push(`461-${n}[${n},${place(0)}]`, Buffer.alloc(n % 7, n).toString('hex'))
+        expected.push(known(`461-${n}[${n},${place(0)}]`), known(Buffer.alloc(n % 7, n)))
         break
       case 3: {
         const [count, length] = [1 + random.below(8), random.pick([10, 5000, 300_000])]
         text(`42["bulk",${count},${length}]`)
         for (let i = 0; i < count; i++) {
-          expected.push(`452-["part",${i},${place(0)},{"deep":[${place(1)}]}]`)
-          expected.push(Buffer.alloc(length, i).toString('hex'), Buffer.alloc(i % 5, 7).toString('hex'))
+          expected.push(known(`452-["part",${i},${place(0)},{"deep":[${place(1)}]}]`))
+          expected.push(known(Buffer.alloc(length, i)), known(Buffer.alloc(i % 5, 7)))
         }
         break
       }
@@ -122,23 +136,23 @@ site(
       do {
         await play(player.client, player.bytes, player.random)
         times++
-      } while (!over && times < 8)
+      } while (!over && times < 4)
       return times
     })
     const times = await Promise.all(turns)
     await reloading
     const isComplete = ({ client, expected }: (typeof players)[0], i: number) =>
-      client.ended || client.packets.length >= expected.length * (times[i] ?? 0)
+      client.ended || client.frames.filter(isPacket).length >= expected.length * (times[i] ?? 0)
     await until(() => players.every(isComplete), 'all have their answers')
     players.forEach(({ client, expected }, i) => {
       const all = Array.from({ length: times[i] ?? 0 }, () => expected).flat()
       assert.equal(client.ended, false, `client ${i} was cut off`)
-      const wrong = all.findIndex((packet, at) => packet !== client.packets[at])
-      const near = (packets: string[]) =>
-        packets.slice(Math.max(0, wrong - 6), wrong + 4).map((packet) => `${packet.slice(0, 70)} (${packet.length})`)
-      const shown = `\n${near(all).join('\n')}\nand not\n${near(client.packets).join('\n')}`
-      assert.equal(wrong, -1, `client ${i}, seed ${SEED}, packet ${wrong} of ${all.length}: ${shown}`)
-      assert.equal(client.packets.length, all.length)
+      const packets = client.frames.filter(isPacket).map(({ payload }) => known(payload))
+      const wrong = all.findIndex((packet, at) => packet !== packets[at])
+      const near = (some: string[]) => some.slice(Math.max(0, wrong - 6), wrong + 4).join('\n')
+      const why = `client ${i}, seed ${SEED}, packet ${wrong} of ${all.length}:\n${near(all)}\nand not\n${near(packets)}`
+      assert.equal(wrong, -1, why)
+      assert.equal(packets.length, all.length)
     })
     assert.equal(hub.stats().handover?.left, 0)
     // The server's word that a client is to go reaches it wherever it is by then.
