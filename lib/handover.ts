@@ -1,10 +1,18 @@
+import type { IncomingMessage } from 'node:http'
 import type { HandoverToHub, HandoverToMember, Successor } from './relay/control.js'
 import type { Handle } from './wire/transport.js'
 
 export type { HandoverToHub, HandoverToMember, Successor }
 
+/** Where a session is: in this member, or at that address, or nobody knows before that. */
+export type Whereabouts = 'here' | { readonly at: number } | { readonly after: Promise<void> }
+
 /** What a member asks of the room whose sessions move. */
 export interface SessionRoom {
+  /** Undefined for a session that this member has never had. */
+  find(id: string, isPoll: boolean): Whereabouts | undefined
+  /** Has the session's open poll be answered at once; or else this one, as soon as it is open. */
+  release(id: string, poll?: IncomingMessage): void
   /** The handle, if there is one, is the room's from now on. */
   receive(message: HandoverToMember, handle: Handle | undefined): void
   /** An incarnation is no more. */
@@ -14,6 +22,8 @@ export interface SessionRoom {
 /** A member's order to hand over what it holds, and then to end. */
 export interface Handover {
   readonly successor: Successor
+  /** How long it may take, in milliseconds. */
+  readonly within: number
   /** Aborted when `handoverTimeout` is over, when the successor is gone, and when all is to be stopped at once. */
   readonly signal: AbortSignal
 }

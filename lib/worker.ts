@@ -233,9 +233,10 @@ class Worker extends Member {
     const end = performance.now() + (gracePeriod ?? Number.POSITIVE_INFINITY)
     const handover = new AbortController()
     this.#handover = handover
-    const timer = after(within ?? Number.POSITIVE_INFINITY, () => handover.abort())
+    const time = within ?? Number.POSITIVE_INFINITY
+    const timer = after(time, () => handover.abort())
     this.http?.handOver(to.address)
-    await this.handoverSteps.run({ successor: to, signal: handover.signal }, (error) => {
+    await this.handoverSteps.run({ successor: to, within: time, signal: handover.signal }, (error) => {
       console.error(`Hubwire: a part of the handover of ${JSON.stringify(this.id)} failed:`, error)
     })
     clearTimeout(timer)

@@ -1,7 +1,6 @@
 import type { Socket } from 'socket.io'
 import { surface } from '../emitter.js'
 import type { Handover, HandoverToMember } from '../handover.js'
-import type { RawHandle } from '../http/raw-handle.js'
 import type { Member } from '../member.js'
 import type { Details } from './details.js'
 import type { Doors } from './doors.js'
@@ -11,22 +10,35 @@ import {
   type ClientOf,
   clientOf,
   divert,
-  expectsAcks,
+  isAwaited,
   isComing,
   makeStandIn,
   socketsOf,
   tellGone,
 } from './private.js'
-import { type Conn, connectionsOf, hold, type Part, readiness, requestState, take } from './private-engine.js'
+import {
+  type Conn,
+  connectionsOf,
+  forgetDeparted,
+  hold,
+  isPolling,
+  type Part,
+  readiness,
+  requestState,
+  take,
+} from './private-engine.js'
 import { roomKey } from './room-key.js'
 import { pack, type SessionState, type SocketState, socketState, unpack } from './session-state.js'
 import type { Shadow } from './shadows.js'
 import type { AnyServer } from './types.js'
+import type { Whereabouts } from './whereabouts.js'
 
 /** So many sessions are taken in one turn: this process has others to serve meanwhile. */
 const AT_ONCE = 20
 /** How often it is looked whether a session can move, in milliseconds. */
 const LOOK = 5
+/** How long a client may take for an acknowledgement that it does not give at once, in milliseconds. */
+const ACK_PATIENCE = 1000
 
 const SERVED = 'handover'
 const LOST = 'transport close'
@@ -34,6 +46,8 @@ const LOST = 'transport close'
 /** A session that another process takes over. */
 interface Departure {
   readonly to: number
+  /** Of the session. */
+  readonly id: string
   readonly sockets: readonly Socket[]
   readonly states: readonly SocketState[]
   readonly shadows: readonly Shadow[]
@@ -41,6 +55,8 @@ interface Departure {
   moved: boolean
   /** The other one has it, and the application knows. */
   settled: boolean
+  /** The client has got all that it was sent from here, and what it had to say at once has come. */
+  heard: boolean
 }
 
 /** Gives the sessions of this process to another one, without their clients noticing. */
@@ -48,15 +64,23 @@ export class Departures {
   readonly #io: AnyServer
   readonly #member: Member
   readonly #doors: Doors
+  readonly #whereabouts: Whereabouts
   readonly #onHandover: (socket: Socket) => unknown
   readonly #departures = new Map<number, Departure>()
   readonly #gone = new Set<number>()
   #last = 0
 
-  constructor(io: AnyServer, member: Member, doors: Doors, onHandover: (socket: Socket) => unknown) {
+  constructor(
+    io: AnyServer,
+    member: Member,
+    doors: Doors,
+    whereabouts: Whereabouts,
+    onHandover: (socket: Socket) => unknown,
+  ) {
     this.#io = io
     this.#member = member
     this.#doors = doors
+    this.#whereabouts = whereabouts
     this.#onHandover = onHandover
   }
 
@@ -64,8 +88,10 @@ export class Departures {
    * Resolves when all that can go has gone, and all that was going on for it here is over. `ready`: whether the other
    * process takes any.
    */
-  async run({ successor, signal }: Handover, ready: Promise<boolean>): Promise<void> {
+  async run({ successor, within, signal }: Handover, ready: Promise<boolean>): Promise<void> {
     const to = successor.address
+    const end = performance.now() + within
+    const { http } = this.#member
     const held = new Map<Conn, () => void>()
     const reasons = new Map<Conn, string>()
     let told = false
@@ -79,7 +105,8 @@ export class Departures {
     while (!told && !signal.aborted && !this.#gone.has(to)) {
       await turn()
       let taken = 0
-      let waiting = 0
+      // One that is about to be opened here.
+      let waiting = http?.isBusyWith(undefined) ? 1 : 0
       for (const conn of connectionsOf(this.#io)) {
         if (reasons.has(conn)) continue
         if (taken === AT_ONCE || signal.aborted) {
@@ -92,7 +119,17 @@ export class Departures {
           reasons.set(conn, state.never)
           continue
         }
+        if (isPolling(conn) && !http) {
+          reasons.set(conn, 'it polls, and its requests do not come by hub.serve()')
+          continue
+        }
         if (state === 'writing' && !held.has(conn)) held.set(conn, hold(conn))
+        if (isPolling(conn) && http?.isBusyWith(conn.id)) {
+          // What comes behind the request in progress waits for the other process.
+          if (!held.has(conn)) held.set(conn, this.#holdRequests(conn))
+          waiting++
+          continue
+        }
         const begun = state === 'ready' && !isComing(conn) ? begunPacket(this.#io, client) : undefined
         if (!begun) {
           waiting++
@@ -100,7 +137,7 @@ export class Departures {
         }
         held.delete(conn)
         taken++
-        this.#depart(conn, client, begun, to)
+        this.#depart(conn, client, begun, to, end)
       }
       if (waiting === 0 && taken === 0) break
       if (taken === 0) await sleep(LOOK)
@@ -108,7 +145,7 @@ export class Departures {
     for (const release of held.values()) release()
     report()
     signal.removeEventListener('abort', report)
-    while (!signal.aborted && this.#isBusy()) await sleep(LOOK)
+    while (!signal.aborted && this.#isBusy(within)) await sleep(LOOK)
   }
 
   receive(message: Extract<HandoverToMember, { t: 'moved' | 'passed' }>): void {
@@ -125,12 +162,16 @@ export class Departures {
         // All that it sent before has come, and what it sends from now on it delivers itself.
         this.#leave(departure)
         this.#pass(departure.to, message.n, 'released')
+        this.#whereabouts.settle(departure.id, { at: departure.to })
         break
       case 'connected':
         this.#settle(departure, SERVED)
         break
       case 'failed':
         this.#settle(departure, LOST)
+        break
+      case 'heard':
+        departure.heard = true
         break
       case 'ack': {
         const { nsp, id, data } = unpack(message.data ?? { text: '' }) as { nsp: string; id: number; data: unknown[] }
@@ -148,31 +189,38 @@ export class Departures {
     }
   }
 
-  #depart(conn: Conn, client: ClientOf | undefined, begun: Part[], to: number): void {
+  #holdRequests({ id }: Conn): () => void {
+    this.#whereabouts.hold(id, { polls: false })
+    return () => this.#whereabouts.forget(id)
+  }
+
+  #depart(conn: Conn, client: ClientOf | undefined, begun: Part[], to: number, end: number): void {
     const n = ++this.#last
+    const { id } = conn
+    const polls = isPolling(conn)
     const sockets = client ? socketsOf(client) : []
     const states = sockets.map((socket) => socketState(socket, pidOf(socket), this.#ask(socket)))
     const send = (packet: Part[]) => this.#pass(to, n, 'write', packet)
+    // Without a namespace nobody here knows the session but Socket.IO's own timer.
+    const close = () => client && this.#pass(to, n, 'close', undefined)
     const request = requestState(conn)
-    const taken = take(this.#io, conn, send, () => this.#pass(to, n, 'close', undefined))
+    const taken = take(this.#io, conn, send, close)
     if (!taken) return
+    if (polls) this.#whereabouts.hold(id, { polls: false })
     if (client) divert(client, send)
     const shadows: Shadow[] = []
-    const departure: Departure = { to, sockets, states, shadows, moved: false, settled: false }
+    const departure: Departure = { to, id, sockets, states, shadows, moved: false, settled: false, heard: false }
     this.#departures.set(n, departure)
     sockets.forEach((socket, i) => {
       const state = states[i]
       if (state) shadows.push(this.#shadow(n, departure, socket, state))
     })
-    const { unread, unsent } = taken
-    const state: SessionState = { id: conn.id, request, sockets: states, begun, unread, unsent }
+    const { handle, unread, unsent } = taken
+    const within = Math.max(0, end - performance.now())
+    const state: SessionState = { id, request, polls, within, sockets: states, begun, unread, unsent }
     const moving = states.map(({ nsp, pid, rooms }) => ({ nsp, pid, rooms: rooms.map(roomKey) }))
     this.#member.tell({ t: 'move', to, n, sockets: moving, state: pack(state) })
-    this.#ship(taken.handle, to, n)
-  }
-
-  #ship(handle: RawHandle, to: number, n: number): void {
-    this.#member.handles.add({ body: JSON.stringify({ t: 'take', to, n }), handle })
+    if (handle) this.#member.handles.add({ body: JSON.stringify({ t: 'take', to, n }), handle })
   }
 
   #shadow(n: number, departure: Departure, socket: Socket, state: SocketState): Shadow {
@@ -245,6 +293,8 @@ export class Departures {
   /** `own`: the hub knows its clients as this process's. */
   #lose(departure: Departure, own: boolean): void {
     this.#leave(departure)
+    forgetDeparted(this.#io, departure.id)
+    this.#whereabouts.forget(departure.id)
     for (const { nsp, pid, data, id } of departure.states) {
       const door = this.#doors.of(nsp)
       if (own) door?.lose(pid, data ?? {})
@@ -253,10 +303,13 @@ export class Departures {
     this.#settle(departure, LOST)
   }
 
-  #isBusy(): boolean {
-    for (const { settled, sockets, to } of this.#departures.values()) {
+  /** What has been waited for as long as `within`, in milliseconds, is not any more. */
+  #isBusy(within: number): boolean {
+    for (const { settled, sockets, to, heard } of this.#departures.values()) {
       if (!settled) return true
-      if (!this.#gone.has(to) && sockets.some(expectsAcks)) return true
+      if (this.#gone.has(to)) continue
+      const patience = { owed: within, asked: heard ? ACK_PATIENCE : within }
+      if (sockets.some((socket) => isAwaited(socket, patience))) return true
     }
     return false
   }
