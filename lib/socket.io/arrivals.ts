@@ -288,12 +288,7 @@ export class Arrivals {
       raw?.destroy()
       throw error
     }
-    // What the client had acknowledged before comes before that.
-    const heard = () => {
-      for (const event of ['heartbeat', 'close']) conn.off(event, heard)
-      this.#pass(arrival, 'heard')
-    }
-    for (const event of ['heartbeat', 'close']) conn.on(event, heard)
+    whenHeard(conn, () => this.#pass(arrival, 'heard'))
     this.#pass(arrival, 'connected')
     arrival.onArrived()
     for (const order of arrival.later) order()
@@ -344,6 +339,27 @@ export class Arrivals {
       surface(error)
     }
   }
+}
+
+/**
+ * Calls back when the client has shown that it has got all that it was sent, and so has acknowledged what it does at once:
+ * it answers to a sign of life before it looks at what came with that, and to the next one afterwards. Or when it is gone.
+ */
+function whenHeard(conn: Conn, callback: () => void): void {
+  let beats = 0
+  const onBeat = () => {
+    beats++
+    if (beats === 1) conn.sendPacket('ping')
+    else onEnd()
+  }
+  const onEnd = () => {
+    conn.off('heartbeat', onBeat)
+    conn.off('close', onEnd)
+    // Socket.IO, too, looks at what came with it later.
+    setImmediate(callback)
+  }
+  conn.on('heartbeat', onBeat)
+  conn.on('close', onEnd)
 }
 
 function writeParts(conn: Conn, packet: readonly Part[]): void {
