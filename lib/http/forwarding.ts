@@ -8,7 +8,7 @@ import { detach, hasUnfinishedAnswer } from './raw-handle.js'
 import { addressOf } from './session-id.js'
 import { isBelow, sessionOf } from './session-path.js'
 import { Succession } from './succession.js'
-import { connectTo, introduction, passedOn, readIntroduction, requestHead, requestTo, type Wish } from './upstream.js'
+import { connectTo, introduction, passedOn, readIntroduction, requestHead, requestTo } from './upstream.js'
 
 /** How often members are asked again to answer polls that came by here, in milliseconds. */
 const RELEASE = 100
@@ -277,8 +277,8 @@ export class Forwarding {
 
   /** Has the owner answer a poll at once. */
   #release({ owner, url, socket }: ForwardedPoll): void {
-    const headers = introduction(this.#secret, socket, 'release' satisfies Wish)
-    const asking = requestTo(owner, { path: url, headers: [...headers, 'Connection', 'close'] })
+    const headers = ['Host', 'hubwire', 'Connection', 'close', ...introduction(this.#secret, socket, 'release')]
+    const asking = requestTo(owner, { path: url, headers })
     asking.once('response', (answer) => answer.resume())
     // It is asked again.
     asking.once('error', () => {})

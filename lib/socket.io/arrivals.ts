@@ -7,6 +7,7 @@ import { after } from '../timers.js'
 import type { Handle } from '../wire/transport.js'
 import type { Details } from './details.js'
 import type { Doors } from './doors.js'
+import { whenHeard } from './heartbeats.js'
 import { type ClientOf, connectParts, divertAcks, reviveSocket } from './private.js'
 import { type Conn, type Opened, openMoved, type Part } from './private-engine.js'
 import { pack, type SessionState, type SocketState, unpack } from './session-state.js'
@@ -288,7 +289,7 @@ export class Arrivals {
       raw?.destroy()
       throw error
     }
-    whenHeard(conn, () => this.#pass(arrival, 'heard'))
+    whenHeard(conn, arrival.state.missingBeats, () => this.#pass(arrival, 'heard'))
     this.#pass(arrival, 'connected')
     arrival.onArrived()
     for (const order of arrival.later) order()
@@ -339,31 +340,6 @@ export class Arrivals {
       surface(error)
     }
   }
-}
-
-/**
- * Calls back when the client has shown that it has got all that it was sent, and so has acknowledged what it does at once:
- * it answers to a sign of life before it looks at what came with that, and to the next one afterwards. Or when it is gone.
- */
-function whenHeard(conn: Conn, callback: () => void): void {
-  let beats = 0
-  const onBeat = () => {
-    beats++
-    if (beats === 1) conn.sendPacket('ping')
-    else onEnd()
-  }
-  const onEnd = () => {
-    conn.off('heartbeat', onBeat)
-    conn.off('close', onEnd)
-    // Socket.IO, too, looks at what came with it later.
-    setImmediate(callback)
-  }
-  conn.on('heartbeat', onBeat)
-  conn.on('close', onEnd)
-}
-
-function writeParts(conn: Conn, packet: readonly Part[]): void {
-  for (const part of packet) conn.sendPacket('message', received(part))
 }
 
 /** Binary parts are Buffers to engine.io. */

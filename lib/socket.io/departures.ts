@@ -4,6 +4,7 @@ import type { Handover, HandoverToMember } from '../handover.js'
 import type { Member } from '../member.js'
 import type { Details } from './details.js'
 import type { Doors } from './doors.js'
+import { missingBeats } from './heartbeats.js'
 import {
   acknowledged,
   begunPacket,
@@ -217,7 +218,8 @@ export class Departures {
     })
     const { handle, unread, unsent } = taken
     const within = Math.max(0, end - performance.now())
-    const state: SessionState = { id, request, polls, within, sockets: states, begun, unread, unsent }
+    const session = { id, request, polls, missingBeats: missingBeats(conn), within }
+    const state: SessionState = { ...session, sockets: states, begun, unread, unsent }
     const moving = states.map(({ nsp, pid, rooms }) => ({ nsp, pid, rooms: rooms.map(roomKey) }))
     this.#member.tell({ t: 'move', to, n, sockets: moving, state: pack(state) })
     if (handle) this.#member.handles.add({ body: JSON.stringify({ t: 'take', to, n }), handle })

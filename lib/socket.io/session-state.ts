@@ -25,6 +25,7 @@ export interface SessionState {
   readonly request: RequestState
   /** It has no connection of its own. */
   readonly polls: boolean
+  readonly missingBeats: number
   /** How long it may take to open it again, in milliseconds. */
   readonly within: number
   readonly sockets: readonly SocketState[]
