@@ -346,3 +346,7 @@ export class Arrivals {
 function received(part: Part): Part {
   return typeof part === 'string' ? part : Buffer.from(part.buffer, part.byteOffset, part.byteLength)
 }
+
+function writeParts(conn: Conn, packet: readonly Part[]): void {
+  for (const part of packet) conn.sendPacket('message', received(part))
+}
