@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { io as open } from 'socket.io-client'
 import { test } from 'uvu'
-import { memberOf, until } from '../reload/app.js'
+import { until } from '../reload/app.js'
 import { site } from './site.js'
 
 /** For so long, in milliseconds, an acknowledgement could be waited for. */
@@ -11,23 +11,18 @@ const BODY = `
   io.on('connection', (socket) => {
     socket.on('never', () => {})
     socket.on('pid', (done) => done(process.pid))
-    socket.on('ask', () => socket.emit('asked', (answer) => tell('answer', answer)))
     socket.on('ask in vain', () => socket.emit('asked in vain', () => tell('answer')))
   })
 `
 
 for (const transport of ['websocket', 'polling']) {
   site(
-    `acknowledgements that never come keep no process from ending, and those that come reach it: ${transport}`,
+    `acknowledgements that never come keep no process from ending: ${transport}`,
     { body: BODY, hub: { handoverTimeout: TIMEOUT, gracePeriod: 60_000 } },
     async ({ hub, port, told }) => {
       const client = open(`http://127.0.0.1:${port}`, { transports: [transport], forceNew: true, reconnection: false })
       const wrong: string[] = []
       client.on('disconnect', (reason) => wrong.push(reason))
-      let answer = (_: string) => {}
-      client.on('asked', (done: (answer: string) => void) => {
-        answer = done
-      })
       await until(() => client.connected, 'connected')
       const since = performance.now()
       client.emit('never', () => {})
@@ -35,23 +30,16 @@ for (const transport of ['websocket', 'polling']) {
       await client.emitWithAck('pid')
       // It has been owed for as long as anything is waited for.
       await until(() => performance.now() - since > TIMEOUT, 'time passes')
-      const before = memberOf(hub, 'web-1').pid
       client.emit('ask in vain')
-      client.emit('ask')
       await client.emitWithAck('pid')
       let begun = 0
       hub.lifecycle.on('reload', (_, { phase }) => {
         if (phase === 'draining') begun = performance.now()
       })
-      const reload = hub.reload()
-      await until(async () => (await client.emitWithAck('pid')) !== before, 'it has moved')
-      answer('here')
-      await until(() => told.length > 0, 'answered')
-      assert.deepEqual(told, [[before, 'answer', 'here']])
-      await reload
+      await hub.reload()
       const took = performance.now() - begun
       assert.ok(took < TIMEOUT, `${took} ms`)
-      assert.deepEqual(wrong, [])
+      assert.deepEqual([wrong, told], [[], []])
       client.off('disconnect').close()
     },
   )
