@@ -11,6 +11,7 @@ import {
   type ClientOf,
   clientOf,
   divert,
+  hasDefaultParser,
   isAwaited,
   isComing,
   makeStandIn,
@@ -116,12 +117,9 @@ export class Departures {
         }
         const client = clientOf(conn)
         const state = readiness(conn)
-        if (typeof state === 'object') {
-          reasons.set(conn, state.never)
-          continue
-        }
-        if (isPolling(conn) && !http) {
-          reasons.set(conn, 'it polls, and its requests do not come by hub.serve()')
+        const reason = typeof state === 'object' ? state.never : this.#reasonToStay(conn, client)
+        if (reason !== undefined) {
+          reasons.set(conn, reason)
           continue
         }
         if (state === 'writing' && !held.has(conn)) held.set(conn, hold(conn))
@@ -131,7 +129,7 @@ export class Departures {
           waiting++
           continue
         }
-        const begun = state === 'ready' && !isComing(conn) ? begunPacket(this.#io, client) : undefined
+        const begun = state === 'ready' && !isComing(conn) ? begunPacket(client) : undefined
         if (!begun) {
           waiting++
           continue
@@ -188,6 +186,13 @@ export class Departures {
     for (const departure of this.#departures.values()) {
       if (departure.to === address && !departure.settled) this.#lose(departure, false)
     }
+  }
+
+  #reasonToStay(conn: Conn, client: ClientOf | undefined): string | undefined {
+    if (isPolling(conn) && !this.#member.http) return 'it polls, and its requests do not come by hub.serve()'
+    // It keeps what has come in part to itself.
+    if (client && !hasDefaultParser(this.#io.sockets)) return 'the parser of its packets is not that of Socket.IO'
+    return undefined
   }
 
   #holdRequests({ id }: Conn): () => void {

@@ -330,13 +330,9 @@ export function canMove(io: AnyServer): boolean {
 }
 
 /** The parts of a packet that has come in part; undefined where they cannot be had: it must be waited for. */
-export function begunPacket(io: AnyServer, client: ClientOf | undefined): Part[] | undefined {
-  if (!client) return []
-  if (!hasDefaultParser(io.sockets) || client.decoder?.reconstructor === undefined) {
-    // A parser of the application's own keeps its state for itself. That of ours has none before the first binary packet.
-    return hasDefaultParser(io.sockets) ? [] : undefined
-  }
-  const { reconstructor } = client.decoder
+export function begunPacket(client: ClientOf | undefined): Part[] | undefined {
+  // There is none before the first binary packet.
+  const reconstructor = client?.decoder?.reconstructor
   if (!reconstructor) return []
   const { reconPack, buffers } = reconstructor
   if (!reconPack || !buffers) return undefined

@@ -15,7 +15,8 @@ export class Whereabouts {
 
   /** Its requests wait from now on; its polls only where they are to. */
   hold(id: string, { polls }: { polls: boolean }): void {
-    if (this.#entries.has(id)) return
+    const entry = this.#entries.get(id)
+    if (entry && entry.where === undefined) return
     let onSettled = () => {}
     const after = new Promise<void>((resolve) => {
       onSettled = resolve
