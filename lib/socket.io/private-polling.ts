@@ -35,14 +35,18 @@ export function release(transport: Polling): void {
   if (transport.req && transport.writable) transport.send([{ type: 'noop' }])
 }
 
+const hurried = new WeakSet<IncomingMessage>()
+const hurrying = new WeakSet<Polling>()
+
 /** Has a poll be answered at once when it is open. */
 export function hurry(transport: Polling, poll: IncomingMessage): void {
+  hurried.add(poll)
+  if (hurrying.has(transport)) return
+  hurrying.add(transport)
   const { onRequest } = transport
   transport.onRequest = function (request) {
     onRequest.call(this, request)
-    if (request !== poll) return
-    transport.onRequest = onRequest
-    release(this)
+    if (hurried.has(request)) release(this)
   }
 }
 

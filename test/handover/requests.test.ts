@@ -142,6 +142,28 @@ for (const socketIo of VERSIONS) {
 }
 
 site(
+  'clients that poll go to workers that stay when a role shrinks, and on from there',
+  { body: BODY, count: 3, hub: PATIENT },
+  async ({ hub, port }) => {
+    const clients = Array.from({ length: 6 }, () => new Poller(port))
+    await Promise.all(clients.map((client) => client.connect()))
+    await hub.scale('web', 1)
+    for (const [n, then] of [() => hub.reload(), () => hub.reload(), undefined].entries()) {
+      await Promise.all(clients.map((client) => client.send(`42${n}["who"]`)))
+      const { pid } = memberOf(hub, 'web-1')
+      for (const { packets } of clients) {
+        await until(() => packets.length >= 2, 'answers')
+        assert.deepEqual(packets.splice(0), ['42["got","who"]', `43${n}[${pid}]`])
+      }
+      await then?.()
+    }
+    assertFine(...clients)
+    assert.deepEqual(hub.stats().handover?.left, 0)
+    for (const client of clients) client.close()
+  },
+)
+
+site(
   'a session that does not arrive within handoverTimeout is lost, and its requests are answered',
   { body: BODY, hub: { handoverTimeout: 1000, gracePeriod: 60_000 } },
   async ({ hub, port, app }) => {
