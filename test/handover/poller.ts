@@ -67,8 +67,8 @@ export class Poller {
     return this.request('GET').whole()
   }
 
-  request(method: 'GET' | 'POST'): Exchange {
-    return new Exchange({ port: this.#port, path: this.path, agent: this.agent, method })
+  request(method: 'GET' | 'POST', query = ''): Exchange {
+    return new Exchange({ port: this.#port, path: this.path + query, agent: this.agent, method })
   }
 
   close(): void {

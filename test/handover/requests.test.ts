@@ -4,6 +4,7 @@ import type { PrimaryHub } from 'hubwire'
 import { test } from 'uvu'
 import { linksOf, memberOf, until } from '../reload/app.js'
 import { assertFine, Poller } from './poller.js'
+import { frame, RawClient } from './raw-client.js'
 import { serving, site } from './site.js'
 
 const BODY = `
@@ -27,6 +28,17 @@ const HESITANT = `
     if (req.url.includes('sid=') && req.complete && !req.aborted) return next()
     tell('arriving')
     may.then(() => next())
+  })
+  ${BODY}
+`
+
+/** Some requests take their time before engine.io sees them. */
+const SLOW = `
+  io.engine.use((req, res, next) => {
+    if (!req.url.includes('slow=1')) return next()
+    // The hub's events go to the next process by then.
+    process.once('SIGUSR2', () => next())
+    tell('slow')
   })
   ${BODY}
 `
@@ -100,6 +112,38 @@ for (const socketIo of VERSIONS) {
       assertFine(client, other)
       assert.deepEqual(hub.stats().handover, { moved: 2, left: 0 })
       for (const one of [client, other]) one.close()
+    },
+  )
+
+  site(
+    `what middlewares of io.engine take their time for is waited for, too: ${socketIo}`,
+    { body: SLOW, socketIo, hub: PATIENT },
+    async ({ hub, port, told }) => {
+      const [posting, upgrading, other] = [new Poller(port), new Poller(port), new Poller(port)]
+      for (const client of [posting, upgrading, other]) await client.connect()
+      const { pid } = memberOf(hub, 'web-1')
+      const post = posting.request('POST', '&slow=1').whole('421["slow"]')
+      const ws = new RawClient(port, `&slow=1&sid=${upgrading.sid}`)
+      ws.send(frame(1, '2probe'))
+      await until(() => told.filter(([, what]) => what === 'slow').length === 2, 'both are under way')
+      const reload = hub.reload()
+      await until(() => told.some(([by, what]) => what === 'connection' && by !== pid), 'the other one has moved')
+      process.kill(pid as number, 'SIGUSR2')
+      assert.equal(await post, 'ok')
+      await until(() => posting.packets.length >= 2, 'answers')
+      assert.deepEqual(posting.packets, ['42["got","slow"]', `431[${pid}]`])
+      await until(() => ws.texts.includes('3probe'), 'probed')
+      upgrading.paused = true
+      await until(() => !upgrading.polling, 'paused')
+      ws.send(frame(1, '5'))
+      await reload
+      ws.send(frame(1, '422["who"]'))
+      await until(() => ws.packets.includes(`432[${memberOf(hub, 'web-1').pid}]`) || ws.ended, 'upgraded')
+      assert.equal(ws.ended, false)
+      assertFine(posting, upgrading, other)
+      assert.deepEqual(hub.stats().handover, { moved: 3, left: 0 })
+      ws.close()
+      for (const client of [posting, upgrading, other]) client.close()
     },
   )
 
