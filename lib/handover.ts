@@ -1,10 +1,18 @@
+import type { IncomingMessage } from 'node:http'
 import { type HandoverToHub, type HandoverToMember, RELEASED, type Successor } from './relay/control.js'
 import type { Handle } from './wire/transport.js'
 
 export { type HandoverToHub, type HandoverToMember, RELEASED, type Successor }
 
+/** Where a session is: in this member, or at that address, or nobody knows before that. */
+export type Whereabouts = 'here' | { readonly at: number } | { readonly after: Promise<void> }
+
 /** What a member asks of the room whose sessions move. */
 export interface SessionRoom {
+  /** Undefined for a session that this member has never had. */
+  find(id: string, isPoll: boolean): Whereabouts | undefined
+  /** Has the session's open poll be answered at once; or else this one, as soon as it is open. */
+  release(id: string, poll?: IncomingMessage): void
   /** The handle, if there is one, is the room's from now on. */
   receive(message: HandoverToMember, handle: Handle | undefined): void
   /** An incarnation is no more. */

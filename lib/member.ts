@@ -241,7 +241,12 @@ export class Member extends HubEmitter {
   }
 
   /** The room whose sessions move from one process to another. */
-  set sessions(room: SessionRoom) {
+  get sessions(): SessionRoom | undefined {
+    return this.#sessions
+  }
+
+  /** It is told at once what came before it. */
+  openSessions(room: SessionRoom): void {
     this.#sessions = room
     for (const [message, handle] of this.#early.splice(0)) room.receive(message, handle)
   }

@@ -1,40 +1,35 @@
-import http, { type ClientRequest, type IncomingMessage, type RequestOptions, type ServerResponse } from 'node:http'
-import https from 'node:https'
-import net, { Socket } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import tls from 'node:tls'
 import type { Member } from '../member.js'
 import type { HttpServerAt, HttpServers, HttpToHub } from '../relay/control.js'
+import { Progress } from './progress.js'
 import { detach, hasUnfinishedAnswer } from './raw-handle.js'
 import { addressOf } from './session-id.js'
 import { isBelow, sessionOf } from './session-path.js'
 import { Succession } from './succession.js'
+import { connectTo, introduction, passedOn, readIntroduction, requestHead, requestTo } from './upstream.js'
 
-/**
- * On requests that another member has forwarded: a secret that only members know, then the client's address, port and
- * family. Without the secret it is a header like any other.
- */
-const HEADER = 'x-hubwire-forwarded'
-
-/** What holds between two neighbours only, and is not passed on. */
-const HOP_BY_HOP = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'expect',
-  HEADER,
-])
+/** How often members are asked again to answer polls that came by here, in milliseconds. */
+const RELEASE = 100
 
 /** What engine.io says of a session that it does not know. */
 const SESSION_UNKNOWN = '{"code":1,"message":"Session ID unknown"}'
 
+/** What becomes of a request: another member serves it, or this one, or nobody knows yet. */
+type Decision = HttpServerAt | 'local' | { readonly after: Promise<void> }
+
+/** A poll that another member answers. */
+interface ForwardedPoll {
+  readonly owner: HttpServerAt
+  readonly url: string
+  readonly socket: Socket
+}
+
 /**
  * Requests of sessions that live in another member. A connection is routed once, by its first request; what comes on it
- * later may belong elsewhere. Such a request goes to its owner's private socket, and the answer comes back here.
+ * later may belong elsewhere. Such a request goes to its owner's private socket, and the answer comes back here. Those of
+ * a session that is moving wait until it has arrived.
  */
 export class Forwarding {
   readonly #member: Member
@@ -44,8 +39,11 @@ export class Forwarding {
   #secret = ''
   #warned = false
   #warnedOfPath = false
-  /** Requests of sessions that are in progress here. */
-  polls = 0
+  readonly #polls = new Set<ForwardedPoll>()
+  /** The connections of this member go to another one. */
+  #leaving: NodeJS.Timeout | undefined
+  /** Requests that this member itself is working on. */
+  readonly progress = new Progress()
 
   constructor(member: Member) {
     this.#member = member
@@ -59,28 +57,88 @@ export class Forwarding {
     for (const server of servers) this.#servers.set(server.address, server)
   }
 
-  /** Whether it was taken care of. `local` has this member's own listeners handle it. */
-  request(req: IncomingMessage, res: ServerResponse, event: string, local: () => void): boolean {
-    const address = this.#addressOf(req.url)
-    if (address === undefined) return false
-    this.polls++
-    res.once('close', () => this.polls--)
-    const owner = this.#elsewhere(req, address)
-    if (!owner) return false
-    if (event === 'checkContinue') res.writeContinue()
-    this.#forward(owner, req, res, local)
-    return true
+  /** Open polls that nobody needs to wait for. */
+  get polls(): number {
+    return this.progress.polls + (this.#leaving ? 0 : this.#polls.size)
   }
 
-  /** Whether it was taken care of. */
-  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): boolean {
-    const address = this.#addressOf(req.url)
-    if (address === undefined) return false
-    const owner = this.#elsewhere(req, address)
-    // Behind an answer that is still to come there is no moment at which the connection could leave.
-    if (!owner || !(socket instanceof Socket) || hasUnfinishedAnswer(socket)) return false
-    this.#move(owner, req, socket, head)
-    return true
+  /** From now on no poll stays open that came on a connection of this member and that another one answers. */
+  leave(): void {
+    if (this.#leaving) return
+    const release = () => {
+      for (const poll of this.#polls) this.#release(poll)
+    }
+    this.#leaving = setInterval(release, RELEASE).unref()
+    release()
+  }
+
+  /** Whether it was taken care of. `local` has this member's own listeners handle it. */
+  request(req: IncomingMessage, res: ServerResponse, event: string, local: () => void): boolean {
+    const { url = '' } = req
+    const id = this.#sessionOf(url)
+    if (id === undefined) {
+      if (this.#paths.some((path) => isBelow(path, url))) this.progress.request(undefined, res)
+      return false
+    }
+    const came = readIntroduction(req, this.#secret)
+    if (came?.wish === 'release') {
+      this.#member.sessions?.release(id)
+      res.writeHead(204).end()
+      return true
+    }
+    const isPoll = req.method === 'GET'
+    let waited = false
+    const go = (failed?: number): boolean => {
+      const decision = this.#decide(id, isPoll, came !== undefined)
+      if (decision === 'local' || ('address' in decision && decision.address === failed)) {
+        if (isPoll) this.progress.poll(res)
+        else this.progress.request(id, res)
+        if (came?.wish === 'hurry') this.#member.sessions?.release(id, req)
+        if (waited) local()
+        return waited
+      }
+      waited = true
+      if ('after' in decision) {
+        decision.after.then(() => res.destroyed || go())
+      } else {
+        if (event === 'checkContinue') res.writeContinue()
+        this.#forward(decision, req, res, () => go(decision.address))
+      }
+      return true
+    }
+    return go()
+  }
+
+  /** Whether it was taken care of. `local` has this member's own listeners handle it. */
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, local: () => void): boolean {
+    const { url = '' } = req
+    const id = this.#sessionOf(url)
+    if (id === undefined) {
+      if (this.#paths.some((path) => isBelow(path, url))) this.progress.upgrade(undefined, socket)
+      return false
+    }
+    const came = readIntroduction(req, this.#secret) !== undefined
+    let waited = false
+    const onError = () => socket.destroy()
+    const go = (): boolean => {
+      const decision = this.#decide(id, false, came)
+      if (decision !== 'local' && 'after' in decision) {
+        if (!waited) socket.on('error', onError)
+        waited = true
+        decision.after.then(() => socket.destroyed || go())
+        return true
+      }
+      socket.off('error', onError)
+      // Behind an answer that is still to come there is no moment at which the connection could leave.
+      if (decision === 'local' || !(socket instanceof Socket) || hasUnfinishedAnswer(socket)) {
+        this.progress.upgrade(id, socket)
+        if (waited) local()
+        return waited
+      }
+      this.#move(decision, req, socket, head)
+      return true
+    }
+    return go()
   }
 
   /** Nothing else would tell of a path that `hub.listen()` does not know: clients see unknown sessions for ever. */
@@ -97,14 +155,11 @@ export class Forwarding {
     )
   }
 
-  #addressOf(url: string | undefined): number | undefined {
-    if (url === undefined) return undefined
+  /** The session id that a request names, ours or not. */
+  #sessionOf(url: string): string | undefined {
     for (const path of this.#paths) {
       const id = sessionOf(path, url)
-      if (id === undefined) continue
-      const address = addressOf(id)
-      if (address === undefined) this.#warn()
-      return address
+      if (id !== undefined) return id
     }
     return undefined
   }
@@ -121,38 +176,43 @@ export class Forwarding {
     )
   }
 
-  /** Who else owns the session; undefined when this member does, or nobody, or it has been forwarded already. */
-  #elsewhere(req: IncomingMessage, address: number): HttpServerAt | undefined {
-    if (this.#cameForwarded(req) || address === this.#member.address) return undefined
-    const owner = this.#succession.resolve(address, (one) => this.#servers.has(one))
-    return owner === this.#member.address ? undefined : this.#servers.get(owner)
-  }
-
-  /** What the header says of the client becomes what its socket says. */
-  #cameForwarded(req: IncomingMessage): boolean {
-    const value = req.headers[HEADER]
-    if (typeof value !== 'string' || this.#secret === '') return false
-    const [secret, remoteAddress = '', port, remoteFamily] = value.split(' ')
-    if (secret !== this.#secret) return false
-    delete req.headers[HEADER]
-    const at = req.rawHeaders.findIndex((name, index) => index % 2 === 0 && name === HEADER)
-    if (at >= 0) req.rawHeaders.splice(at, 2)
-    const client = { remoteAddress, remotePort: Number(port), remoteFamily }
-    for (const [name, told] of Object.entries(client)) {
-      Object.defineProperty(req.socket, name, { value: told, configurable: true, enumerable: true })
+  /** `came`: another member has forwarded it. */
+  #decide(id: string, isPoll: boolean, came: boolean): Decision {
+    const found = this.#member.sessions?.find(id, isPoll)
+    if (found === 'here') return 'local'
+    if (found) return 'after' in found ? found : (this.#servers.get(found.at) ?? 'local')
+    const address = addressOf(id)
+    if (address === undefined) {
+      this.#warn()
+      return 'local'
     }
-    return true
+    const { address: self } = this.#member
+    const serves = (one: number) => this.#servers.has(one)
+    const last = this.#succession.last(address, serves)
+    if (last === undefined) return 'local'
+    // Who forwarded it knew better.
+    if (last !== self) return came || address === self ? 'local' : (this.#servers.get(last) ?? 'local')
+    // This one takes over. What has not come yet is where it was.
+    const first = this.#succession.first(address, serves)
+    return first === undefined || first === self ? 'local' : (this.#servers.get(first) ?? 'local')
   }
 
-  #forward(owner: HttpServerAt, req: IncomingMessage, res: ServerResponse, local: () => void): void {
+  #forward(owner: HttpServerAt, req: IncomingMessage, res: ServerResponse, failed: () => void): void {
     const hasBody = req.headers['content-length'] !== undefined || req.headers['transfer-encoding'] !== undefined
     const headers = passedOn(req.rawHeaders)
     // The owner keeps the connection open, and this end closes it: closed by the owner behind its answer, it could break
     // under the end of the request, which Node writes even where it is empty.
-    headers.push('Connection', 'keep-alive', HEADER, this.#introduction(req.socket))
+    const isPoll = req.method === 'GET'
+    const wish = isPoll && this.#leaving ? 'hurry' : undefined
+    headers.push('Connection', 'keep-alive', ...introduction(this.#secret, req.socket, wish))
     if (req.headers['transfer-encoding'] !== undefined) headers.push('Transfer-Encoding', 'chunked')
     const outgoing = requestTo(owner, { method: req.method, path: req.url, headers })
     let answered = false
+    if (isPoll) {
+      const poll = { owner, url: req.url ?? '', socket: req.socket }
+      this.#polls.add(poll)
+      res.once('close', () => this.#polls.delete(poll))
+    }
 
     outgoing.once('response', (incoming) => {
       answered = true
@@ -167,8 +227,9 @@ export class Forwarding {
     outgoing.once('error', () => {
       if (answered) res.destroy()
       else if (res.destroyed) return
-      // The owner is gone, and its sessions with it. This member does not know them, and says so in its own words …
-      else if (!hasBody) local()
+      // The owner is gone. Unless another one has its sessions this member does not know them, and says so in its own
+      // words …
+      else if (!hasBody) failed()
       // … unless a part of the request has been consumed.
       else answerUnknown(res)
     })
@@ -206,7 +267,7 @@ export class Forwarding {
   #tunnel(owner: HttpServerAt, req: IncomingMessage, socket: Socket, head: Buffer): void {
     const upstream = connectTo(owner)
     upstream.on('error', () => socket.destroy())
-    upstream.write(requestHead(req, [...req.rawHeaders, HEADER, this.#introduction(socket)]))
+    upstream.write(requestHead(req, [...req.rawHeaders, ...introduction(this.#secret, socket)]))
     upstream.write(head)
     upstream.pipe(socket)
     socket.pipe(upstream)
@@ -214,37 +275,15 @@ export class Forwarding {
     upstream.once('close', () => socket.destroy())
   }
 
-  #introduction({ remoteAddress, remotePort, remoteFamily }: Socket): string {
-    return `${this.#secret} ${remoteAddress ?? ''} ${remotePort ?? 0} ${remoteFamily ?? ''}`
+  /** Has the owner answer a poll at once. */
+  #release({ owner, url, socket }: ForwardedPoll): void {
+    const headers = ['Host', 'hubwire', 'Connection', 'close', ...introduction(this.#secret, socket, 'release')]
+    const asking = requestTo(owner, { path: url, headers })
+    asking.once('response', (answer) => answer.resume())
+    // It is asked again.
+    asking.once('error', () => {})
+    asking.end()
   }
-}
-
-/** Over the private socket, where nobody else listens, a certificate proves nothing. */
-function requestTo({ socket, tls: secure }: HttpServerAt, options: RequestOptions): ClientRequest {
-  // A connection for each: one that is kept could be closed by the owner while the next request is on its way.
-  const whole = { ...options, socketPath: socket, agent: false as const, setHost: false }
-  return secure ? https.request({ ...whole, rejectUnauthorized: false }) : http.request(whole)
-}
-
-function connectTo({ socket, tls: secure }: HttpServerAt): Socket {
-  return secure ? tls.connect({ path: socket, rejectUnauthorized: false }) : net.connect(socket)
-}
-
-/** Names and values in turn, as they came, without what is not passed on. */
-function passedOn(rawHeaders: readonly string[]): string[] {
-  const kept: string[] = []
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string
-    if (!HOP_BY_HOP.has(name.toLowerCase())) kept.push(name, rawHeaders[i + 1] as string)
-  }
-  return kept
-}
-
-/** A request's head as it stood on the connection. */
-function requestHead({ method, url, httpVersion }: IncomingMessage, rawHeaders: readonly string[]): Buffer {
-  let text = `${method} ${url} HTTP/${httpVersion}\r\n`
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) text += `${rawHeaders[i]}: ${rawHeaders[i + 1]}\r\n`
-  return Buffer.from(`${text}\r\n`, 'latin1')
 }
 
 function answerUnknown(res: ServerResponse): void {

@@ -127,6 +127,11 @@ export class Inlet implements HttpRoom {
   handOver(to: number): void {
     this.#successor = to
     this.#connections?.handOver(to)
+    this.#forwarding.leave()
+  }
+
+  isBusyWith(id: string | undefined): boolean {
+    return this.#forwarding.progress.has(id)
   }
 
   adopt(socket: Socket): void {
@@ -152,10 +157,14 @@ export class Inlet implements HttpRoom {
           connections.requested(args[1] as ServerResponse)
           if (forwarding.request(args[0] as IncomingMessage, args[1] as ServerResponse, event, local)) return true
           break
-        case 'upgrade':
-          if (forwarding.upgrade(args[0] as IncomingMessage, args[1] as Duplex, args[2] as Buffer)) return true
-          connections.upgrade(args[1] as Duplex)
-          break
+        case 'upgrade': {
+          const upgrade = () => {
+            connections.upgrade(args[1] as Duplex)
+            return local()
+          }
+          const [req, socket, head] = args as [IncomingMessage, Duplex, Buffer]
+          return forwarding.upgrade(req, socket, head, upgrade) || upgrade()
+        }
         case 'connect':
           connections.upgrade(args[1] as Duplex)
           break

@@ -16,6 +16,11 @@ export interface HttpRoom {
    * last response has been sent.
    */
   handOver(to: number): void
+  /**
+   * Whether a request of that session is in progress here that is no poll, or an upgrade; without an id: one that is about
+   * to open a session.
+   */
+  isBusyWith(id: string | undefined): boolean
   /** A connection that came in another way, as part of a session: it counts as one of this member's. */
   adopt(socket: Socket): void
   /** Resolves when no request is in progress any more, or half of `within` milliseconds is over. */

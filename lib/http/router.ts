@@ -169,7 +169,7 @@ export class Router {
     if (backend) this.#reroute(backend.takeBack(() => true))
   }
 
-  /** Another member takes over what that one has; until it has it all, sessions of the old one are found there. */
+  /** Another member takes over what that one has. */
   succeeded(peer: Peer, successor: Peer): void {
     const backend = this.#backends.get(peer)
     if (!backend) return
@@ -242,7 +242,7 @@ export class Router {
       return undefined
     }
     const candidates: Backend[] = []
-    const owner = affinity.address === undefined ? undefined : this.#ownerOf(affinity.address)
+    const owner = affinity.address === undefined ? undefined : this.#ownerOf(affinity.address, pinned)
     for (const backend of this.#backends.values()) {
       if (!backend.reachable || !backend.isIn(entrance.role)) continue
       const wedged = backend.wedged
@@ -256,11 +256,13 @@ export class Router {
     return least(candidates, ({ peer }) => hash(`${key}\0${peer.place.id}`))
   }
 
-  #ownerOf(address: number): number {
-    return this.#succession.resolve(address, (one) => {
+  /** A session may be handed over already, or not yet: who takes over knows. `pinned`: whoever sent it does. */
+  #ownerOf(address: number, pinned: boolean): number | undefined {
+    const serves = (one: number) => {
       for (const { peer, reachable } of this.#backends.values()) if (peer.address === one) return reachable
       return false
-    })
+    }
+    return pinned && serves(address) ? address : this.#succession.last(address, serves)
   }
 
   #pump(): void {

@@ -27,14 +27,22 @@ export class Succession {
     }
   }
 
-  /** Where the sessions of an incarnation are now. `has` tells whether one still serves its own. */
-  resolve(address: number, has: (address: number) => boolean): number {
-    let owner = address
-    while (!has(owner)) {
-      const next = this.#successors.get(owner)
-      if (next === undefined) break
-      owner = next
-    }
-    return owner
+  /**
+   * Where the sessions of an incarnation are, or come to: with the last of those that took over who serves. Undefined
+   * where nobody does.
+   */
+  last(address: number, serves: (address: number) => boolean): number | undefined {
+    return this.#chain(address).filter(serves).at(-1)
+  }
+
+  /** Where those are that have not been handed on yet. */
+  first(address: number, serves: (address: number) => boolean): number | undefined {
+    return this.#chain(address).find(serves)
+  }
+
+  #chain(address: number): number[] {
+    const chain: number[] = []
+    for (let next: number | undefined = address; next !== undefined; next = this.#successors.get(next)) chain.push(next)
+    return chain
   }
 }

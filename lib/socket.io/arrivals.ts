@@ -3,14 +3,17 @@ import { surface } from '../emitter.js'
 import { type HandoverToMember, RELEASED } from '../handover.js'
 import { isRawHandle, type RawHandle, wrap } from '../http/raw-handle.js'
 import type { Member } from '../member.js'
+import { after } from '../timers.js'
 import type { Handle } from '../wire/transport.js'
 import type { Details } from './details.js'
 import type { Doors } from './doors.js'
+import { whenHeard } from './heartbeats.js'
 import { type ClientOf, connectParts, divertAcks, reviveSocket } from './private.js'
 import { type Conn, type Opened, openMoved, type Part } from './private-engine.js'
 import { pack, type SessionState, type SocketState, unpack } from './session-state.js'
 import type { Shadow } from './shadows.js'
 import type { AnyServer } from './types.js'
+import type { Whereabouts } from './whereabouts.js'
 
 /** How long a session's connection, and its sockets, may take to come when the process that had it is gone. In milliseconds. */
 const PATIENCE = 5000
@@ -57,15 +60,17 @@ export class Arrivals {
   readonly #io: AnyServer
   readonly #member: Member
   readonly #doors: Doors
+  readonly #whereabouts: Whereabouts
   readonly #arrivals = new Map<string, Arrival>()
   readonly #byConn = new Map<Conn, Arrival>()
   /** Those that have come before the word of them. */
   readonly #handles = new Map<string, RawHandle>()
 
-  constructor(io: AnyServer, member: Member, doors: Doors) {
+  constructor(io: AnyServer, member: Member, doors: Doors, whereabouts: Whereabouts) {
     this.#io = io
     this.#member = member
     this.#doors = doors
+    this.#whereabouts = whereabouts
   }
 
   receive(
@@ -99,13 +104,15 @@ export class Arrivals {
   gone(address: number): void {
     for (const [key, arrival] of this.#arrivals) {
       if (arrival.from !== address) continue
+      // Its requests come here by themselves then.
+      arrival.arrived.then(() => this.#whereabouts.forget(arrival.state.id))
       if (arrival.conn || arrival.handle) this.#arrivals.delete(key)
       // Its connection may still be on its way.
       else setTimeout(() => this.#arrivals.delete(key), PATIENCE).unref()
       if (arrival.conn || arrival.ended) continue
       arrival.released = true
-      if (arrival.handle) this.#open(arrival)
-      else setTimeout(() => arrival.handle || this.#fail(arrival), PATIENCE).unref()
+      this.#open(arrival)
+      if (!arrival.opening) setTimeout(() => arrival.handle || this.#fail(arrival), PATIENCE).unref()
     }
   }
 
@@ -162,6 +169,14 @@ export class Arrivals {
     }
     this.#handles.delete(key)
     this.#arrivals.set(key, arrival)
+    const { id, polls, within } = state
+    if (polls) {
+      this.#whereabouts.hold(id, { polls })
+      arrived.then(() => this.#whereabouts.settle(id, 'here'))
+    }
+    const timer = after(within, () => this.#fail(arrival))
+    timer?.unref()
+    arrived.then(() => clearTimeout(timer))
     // From here on what comes is for it, and what this process sends: the one that had it hears so.
     for (const socket of state.sockets) this.#shadow(arrival, socket)
     this.#pass(arrival, 'adopted')
@@ -237,9 +252,10 @@ export class Arrivals {
   }
 
   #open(arrival: Arrival): void {
-    if (arrival.opening || arrival.ended || !arrival.handle || !arrival.released) return
+    if (arrival.opening || arrival.ended || !arrival.released) return
+    if (!arrival.handle && !arrival.state.polls) return
     arrival.opening = true
-    this.#bringUp(arrival, arrival.handle).catch((error) => {
+    this.#bringUp(arrival).catch((error) => {
       this.#fail(arrival)
       process.emitWarning(
         `A session of Socket.IO could not be taken over, and will connect anew: ${(error as Error).message}`,
@@ -248,17 +264,21 @@ export class Arrivals {
     })
   }
 
-  async #bringUp(arrival: Arrival, handle: RawHandle): Promise<void> {
+  async #bringUp(arrival: Arrival): Promise<void> {
     const { id, request, sockets, begun, unread, unsent } = arrival.state
-    const raw = wrap(handle)
-    // Who listens to it later is told by its end.
-    raw.on('error', () => {})
-    this.#member.http?.adopt(raw)
+    const raw = arrival.handle && wrap(arrival.handle)
+    if (raw) {
+      // Who listens to it later is told by its end.
+      raw.on('error', () => {})
+      this.#member.http?.adopt(raw)
+    }
     let opened: Opened | undefined
+    let conn: Conn
     try {
       opened = await openMoved(this.#io, id, request, raw)
+      if (arrival.ended) throw new Error('it was not open within handoverTimeout')
       if (!opened) throw new Error('this version of engine.io, or of ws, is not one that Hubwire knows')
-      const { conn } = opened
+      conn = opened.conn
       this.#byConn.set(conn, arrival)
       for (const part of unsent) writeParts(conn, [part])
       for (const packet of [...arrival.before, ...arrival.since]) writeParts(conn, packet)
@@ -273,9 +293,10 @@ export class Arrivals {
         this.#byConn.delete(opened.conn)
         opened.conn.close(true)
       }
-      raw.destroy()
+      raw?.destroy()
       throw error
     }
+    whenHeard(conn, arrival.state.missingBeats, () => this.#pass(arrival, 'heard'))
     this.#pass(arrival, 'connected')
     arrival.onArrived()
     for (const order of arrival.later) order()
@@ -329,11 +350,11 @@ export class Arrivals {
   }
 }
 
-function writeParts(conn: Conn, packet: readonly Part[]): void {
-  for (const part of packet) conn.sendPacket('message', received(part))
-}
-
 /** Binary parts are Buffers to engine.io. */
 function received(part: Part): Part {
   return typeof part === 'string' ? part : Buffer.from(part.buffer, part.byteOffset, part.byteLength)
+}
+
+function writeParts(conn: Conn, packet: readonly Part[]): void {
+  for (const part of packet) conn.sendPacket('message', received(part))
 }

@@ -1,27 +1,39 @@
 import type { Socket } from 'socket.io'
 import { surface } from '../emitter.js'
 import { type Handover, type HandoverToMember, RELEASED } from '../handover.js'
-import type { RawHandle } from '../http/raw-handle.js'
 import type { Member } from '../member.js'
 import type { Details } from './details.js'
 import type { Doors } from './doors.js'
+import { missingBeats } from './heartbeats.js'
 import {
   acknowledged,
   begunPacket,
   type ClientOf,
   clientOf,
   divert,
-  expectsAcks,
+  hasDefaultParser,
+  isAwaited,
   isComing,
   makeStandIn,
   socketsOf,
   tellGone,
 } from './private.js'
-import { type Conn, connectionsOf, hold, type Part, readiness, requestState, take } from './private-engine.js'
+import {
+  type Conn,
+  connectionsOf,
+  forgetDeparted,
+  hold,
+  isPolling,
+  type Part,
+  readiness,
+  requestState,
+  take,
+} from './private-engine.js'
 import { roomKey } from './room-key.js'
 import { pack, type SessionState, type SocketState, socketState, unpack } from './session-state.js'
 import type { Shadow } from './shadows.js'
 import type { AnyServer } from './types.js'
+import type { Whereabouts } from './whereabouts.js'
 
 /** So many sessions are under way at once: a client hears nothing for as long as all of these take … */
 const AT_ONCE = 16
@@ -31,6 +43,8 @@ const UNHURRIED = 1 / 4
 const IN_A_TURN = 20
 /** How often it is looked whether a session can move, in milliseconds. */
 const LOOK = 5
+/** How long a client may take for an acknowledgement that it does not give at once, in milliseconds. */
+const ACK_PATIENCE = 1000
 
 const SERVED = 'handover'
 const LOST = 'transport close'
@@ -38,6 +52,8 @@ const LOST = 'transport close'
 /** A session that another process takes over. */
 interface Departure {
   readonly to: number
+  /** Of the session. */
+  readonly id: string
   readonly sockets: readonly Socket[]
   readonly states: readonly SocketState[]
   readonly shadows: readonly Shadow[]
@@ -45,6 +61,8 @@ interface Departure {
   moved: boolean
   /** The other one has it, and the application knows. */
   settled: boolean
+  /** The client has got all that it was sent from here, and what it had to say at once has come. */
+  heard: boolean
 }
 
 /** Gives the sessions of this process to another one, without their clients noticing. */
@@ -52,6 +70,7 @@ export class Departures {
   readonly #io: AnyServer
   readonly #member: Member
   readonly #doors: Doors
+  readonly #whereabouts: Whereabouts
   readonly #onHandover: (socket: Socket) => unknown
   readonly #departures = new Map<number, Departure>()
   readonly #gone = new Set<number>()
@@ -60,10 +79,17 @@ export class Departures {
   #onSettled = () => {}
   #last = 0
 
-  constructor(io: AnyServer, member: Member, doors: Doors, onHandover: (socket: Socket) => unknown) {
+  constructor(
+    io: AnyServer,
+    member: Member,
+    doors: Doors,
+    whereabouts: Whereabouts,
+    onHandover: (socket: Socket) => unknown,
+  ) {
     this.#io = io
     this.#member = member
     this.#doors = doors
+    this.#whereabouts = whereabouts
     this.#onHandover = onHandover
   }
 
@@ -74,6 +100,8 @@ export class Departures {
   async run({ successor, within, signal }: Handover, ready: Promise<boolean>): Promise<void> {
     const to = successor.address
     const hurry = performance.now() + within * UNHURRIED
+    const end = performance.now() + within
+    const { http } = this.#member
     const held = new Map<Conn, () => void>()
     const reasons = new Map<Conn, string>()
     let told = false
@@ -93,7 +121,8 @@ export class Departures {
         continue
       }
       let taken = 0
-      let waiting = 0
+      // One that is about to be opened here.
+      let waiting = http?.isBusyWith(undefined) ? 1 : 0
       for (const conn of connectionsOf(this.#io)) {
         if (reasons.has(conn)) continue
         if (taken === limit || signal.aborted) {
@@ -102,19 +131,26 @@ export class Departures {
         }
         const client = clientOf(conn)
         const state = readiness(conn)
-        if (typeof state === 'object') {
-          reasons.set(conn, state.never)
+        const reason = typeof state === 'object' ? state.never : this.#reasonToStay(conn, client)
+        if (reason !== undefined) {
+          reasons.set(conn, reason)
           continue
         }
         if (state === 'writing' && !held.has(conn)) held.set(conn, hold(conn))
-        const begun = state === 'ready' && !isComing(conn) ? begunPacket(this.#io, client) : undefined
+        if (isPolling(conn) && http?.isBusyWith(conn.id)) {
+          // What comes behind the request in progress waits for the other process.
+          if (!held.has(conn)) held.set(conn, this.#holdRequests(conn))
+          waiting++
+          continue
+        }
+        const begun = state === 'ready' && !isComing(conn) ? begunPacket(client) : undefined
         if (!begun) {
           waiting++
           continue
         }
         held.delete(conn)
         taken++
-        this.#depart(conn, client, begun, to)
+        this.#depart(conn, client, begun, to, end)
       }
       if (waiting === 0 && taken === 0) break
       if (taken === 0) await this.#news()
@@ -122,7 +158,7 @@ export class Departures {
     for (const release of held.values()) release()
     report()
     signal.removeEventListener('abort', report)
-    while (!signal.aborted && this.#isBusy()) await sleep(LOOK)
+    while (!signal.aborted && this.#isBusy(within)) await sleep(LOOK)
   }
 
   receive(message: Extract<HandoverToMember, { t: 'moved' | 'passed' }>): void {
@@ -139,12 +175,16 @@ export class Departures {
         // All that it sent before has come, and what it sends from now on it delivers itself.
         this.#leave(departure)
         this.#pass(departure.to, message.n, RELEASED)
+        this.#whereabouts.settle(departure.id, { at: departure.to })
         break
       case 'connected':
         this.#settle(departure, SERVED)
         break
       case 'failed':
         this.#settle(departure, LOST)
+        break
+      case 'heard':
+        departure.heard = true
         break
       case 'ack': {
         const { nsp, id, data } = unpack(message.data ?? { text: '' }) as { nsp: string; id: number; data: unknown[] }
@@ -162,32 +202,47 @@ export class Departures {
     }
   }
 
-  #depart(conn: Conn, client: ClientOf | undefined, begun: Part[], to: number): void {
+  #reasonToStay(conn: Conn, client: ClientOf | undefined): string | undefined {
+    if (isPolling(conn) && !this.#member.http) return 'it polls, and its requests do not come by hub.serve()'
+    // It keeps what has come in part to itself.
+    if (client && !hasDefaultParser(this.#io.sockets)) return 'the parser of its packets is not that of Socket.IO'
+    return undefined
+  }
+
+  #holdRequests({ id }: Conn): () => void {
+    this.#whereabouts.hold(id, { polls: false })
+    return () => this.#whereabouts.forget(id)
+  }
+
+  #depart(conn: Conn, client: ClientOf | undefined, begun: Part[], to: number, end: number): void {
     const n = ++this.#last
+    const { id } = conn
+    const polls = isPolling(conn)
     const sockets = client ? socketsOf(client) : []
     const states = sockets.map((socket) => socketState(socket, pidOf(socket), this.#ask(socket)))
     const send = (packet: Part[]) => this.#pass(to, n, 'write', packet)
+    // Without a namespace nobody here knows the session but Socket.IO's own timer.
+    const close = () => client && this.#pass(to, n, 'close', undefined)
     const request = requestState(conn)
-    const taken = take(this.#io, conn, send, () => this.#pass(to, n, 'close', undefined))
+    const taken = take(this.#io, conn, send, close)
     if (!taken) return
+    if (polls) this.#whereabouts.hold(id, { polls: false })
     if (client) divert(client, send)
     const shadows: Shadow[] = []
-    const departure: Departure = { to, sockets, states, shadows, moved: false, settled: false }
+    const departure: Departure = { to, id, sockets, states, shadows, moved: false, settled: false, heard: false }
     this.#departures.set(n, departure)
     this.#underWay++
     sockets.forEach((socket, i) => {
       const state = states[i]
       if (state) shadows.push(this.#shadow(n, departure, socket, state))
     })
-    const { unread, unsent } = taken
-    const state: SessionState = { id: conn.id, request, sockets: states, begun, unread, unsent }
+    const { handle, unread, unsent } = taken
+    const within = Math.max(0, end - performance.now())
+    const session = { id, request, polls, missingBeats: missingBeats(conn), within }
+    const state: SessionState = { ...session, sockets: states, begun, unread, unsent }
     const moving = states.map(({ nsp, pid, rooms }) => ({ nsp, pid, rooms: rooms.map(roomKey) }))
-    this.#member.tell({ t: 'move', to, n, sockets: moving, state: pack(state) })
-    this.#ship(taken.handle, to, n)
-  }
-
-  #ship(handle: RawHandle, to: number, n: number): void {
-    this.#member.handles.add({ body: JSON.stringify({ t: 'take', to, n }), handle })
+    this.#member.tell({ t: 'move', to, n, polls, sockets: moving, state: pack(state) })
+    if (handle) this.#member.handles.add({ body: JSON.stringify({ t: 'take', to, n }), handle })
   }
 
   #shadow(n: number, departure: Departure, socket: Socket, state: SocketState): Shadow {
@@ -262,6 +317,8 @@ export class Departures {
   /** `own`: the hub knows its clients as this process's. */
   #lose(departure: Departure, own: boolean): void {
     this.#leave(departure)
+    forgetDeparted(this.#io, departure.id)
+    this.#whereabouts.forget(departure.id)
     for (const { nsp, pid, data, id } of departure.states) {
       const door = this.#doors.of(nsp)
       if (own) door?.lose(pid, data ?? {})
@@ -281,10 +338,13 @@ export class Departures {
     })
   }
 
-  #isBusy(): boolean {
-    for (const { settled, sockets, to } of this.#departures.values()) {
+  /** What has been waited for as long as `within`, in milliseconds, is not any more. */
+  #isBusy(within: number): boolean {
+    for (const { settled, sockets, to, heard } of this.#departures.values()) {
       if (!settled) return true
-      if (!this.#gone.has(to) && sockets.some(expectsAcks)) return true
+      if (this.#gone.has(to)) continue
+      const patience = { owed: within, asked: heard ? ACK_PATIENCE : within }
+      if (sockets.some((socket) => isAwaited(socket, patience))) return true
     }
     return false
   }

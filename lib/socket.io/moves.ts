@@ -1,13 +1,16 @@
+import type { IncomingMessage } from 'node:http'
 import type { Namespace, Socket } from 'socket.io'
-import type { Handover, HandoverToMember, SessionRoom } from '../handover.js'
+import type { Handover, HandoverToMember, SessionRoom, Whereabouts as Where } from '../handover.js'
 import type { Member } from '../member.js'
 import type { Handle } from '../wire/transport.js'
 import { Arrivals } from './arrivals.js'
 import { Departures } from './departures.js'
 import { Doors } from './doors.js'
 import { canMove, makeNamespace, numberAcks, watchNamespace } from './private.js'
+import { hasSession, releasePoll } from './private-engine.js'
 import { pack, unpack, VERSION } from './session-state.js'
 import type { AnyServer } from './types.js'
+import { Whereabouts } from './whereabouts.js'
 
 /** What two processes say to each other before anything moves. */
 interface Greeting {
@@ -23,6 +26,7 @@ export class Moves implements SessionRoom {
   readonly doors: Doors
   readonly #io: AnyServer
   readonly #member: Member
+  readonly #whereabouts = new Whereabouts()
   readonly #arrivals: Arrivals
   readonly #departures: Departures
   /** Who waits to be told that the successor is there. */
@@ -32,13 +36,21 @@ export class Moves implements SessionRoom {
     this.#io = io
     this.#member = member
     this.doors = new Doors((nsp) => this.#watch(nsp))
-    this.#arrivals = new Arrivals(io, member, this.doors)
-    this.#departures = new Departures(io, member, this.doors, onHandover)
+    this.#arrivals = new Arrivals(io, member, this.doors, this.#whereabouts)
+    this.#departures = new Departures(io, member, this.doors, this.#whereabouts, onHandover)
   }
 
   start(): void {
-    this.#member.sessions = this
+    this.#member.openSessions(this)
     this.#member.handoverSteps.add((handover) => this.#handOver(handover))
+  }
+
+  find(id: string, isPoll: boolean): Where | undefined {
+    return this.#whereabouts.find(id, isPoll) ?? (hasSession(this.#io, id) ? 'here' : undefined)
+  }
+
+  release(id: string, poll?: IncomingMessage): void {
+    releasePoll(this.#io, id, poll)
   }
 
   receive(message: HandoverToMember, handle: Handle | undefined): void {

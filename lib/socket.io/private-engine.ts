@@ -1,14 +1,15 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
-import type { Socket as NetSocket } from 'node:net'
+import { Socket as NetSocket } from 'node:net'
 import type { Socket } from 'socket.io'
 import { type Readiness, takeConnection, type WebSocket, webSocketReadiness } from '../http/private-ws.js'
 import { type RawHandle, type RequestHead, requestHead, reviveRequest } from '../http/raw-handle.js'
+import { hurry, type Polling, pollingReadiness, release, resume, sendAway } from './private-polling.js'
 import type { AnyServer } from './types.js'
 
 /**
  * All that reaches into what engine.io keeps to itself; what is socket.io's own is in `private.ts`, what is that of ws in
- * `http/private-ws.ts`. Checked against engine.io 6.5.5 and 6.6.12. A connection where something is not as expected is not
+ * `http/private-ws.ts`. Checked against engine.io 6.5.5 and 6.6.13. A connection where something is not as expected is not
  * handed over: it is lost, and its client connects anew.
  */
 
@@ -23,6 +24,7 @@ export interface Conn {
   readonly request: IncomingMessage & { _query?: Record<string, string> }
   readonly transport: Transport
   readonly upgrading?: boolean
+  readonly remoteAddress?: string
   writeBuffer: { type: string; data?: Part; options?: object }[]
   pingIntervalTimer?: NodeJS.Timeout | null
   pingTimeoutTimer?: NodeJS.Timeout | null
@@ -31,12 +33,13 @@ export interface Conn {
   resetPingTimeout(timeout?: number): void
   close(discard?: boolean): void
   emit(event: string, ...args: unknown[]): boolean
+  on(event: string, listener: () => void): unknown
+  off(event: string, listener: () => void): unknown
   removeAllListeners(event?: string): void
 }
 
-interface Transport extends EventEmitter {
+interface Transport extends Polling {
   readonly name: string
-  writable: boolean
   readonly socket?: WebSocket
 }
 
@@ -64,7 +67,40 @@ export function connOf(socket: Socket): Conn {
 }
 
 export function connectionsOf(io: AnyServer): Conn[] {
-  return Object.values(engineOf(io)?.clients ?? {})
+  return Object.values(engineOf(io)?.clients ?? {}).filter((conn) => !(conn instanceof Departed))
+}
+
+/** What engine.io finds in place of a session that polled and has left. */
+class Departed {
+  readonly protocol: number
+  readonly transport: Transport
+  readonly upgrading = true
+  readonly upgraded = true
+
+  constructor({ protocol, transport }: Conn) {
+    this.protocol = protocol
+    this.transport = transport
+  }
+
+  close(): void {}
+}
+
+/** Whether engine.io knows a session of that name, which may come from those that ask. */
+export function hasSession(io: AnyServer, id: string): boolean {
+  return connOfSession(io, id) !== undefined
+}
+
+/** Has the session's open poll be answered at once; or else this one, as soon as it is open. */
+export function releasePoll(io: AnyServer, id: string, poll: IncomingMessage | undefined): void {
+  const transport = connOfSession(io, id)?.transport
+  if (transport?.name !== 'polling') return
+  if (poll) hurry(transport, poll)
+  else release(transport)
+}
+
+function connOfSession(io: AnyServer, id: string): Conn | undefined {
+  const clients = engineOf(io)?.clients
+  return clients && Object.hasOwn(clients, id) ? clients[id] : undefined
 }
 
 /**
@@ -76,10 +112,15 @@ export function readiness(conn: Conn): Readiness {
   if (conn.protocol !== 4) return { never: 'it speaks a protocol older than version 4 of engine.io' }
   const { transport } = conn
   if (conn.upgrading === true) return 'busy'
-  if (transport.name !== 'websocket') return { never: `its transport is ${transport.name}, and not WebSocket` }
+  if (isPolling(conn)) return pollingReadiness(transport)
+  if (transport.name !== 'websocket') return { never: `its transport is ${transport.name}` }
   const ws = transport.socket
   const state = webSocketReadiness(ws)
   return state === 'ready' && !transport.writable ? 'writing' : state
+}
+
+export function isPolling({ transport }: Conn): boolean {
+  return transport.name === 'polling'
 }
 
 /** Has what is sent wait, until what was sent before has left. Returns what ends that. */
@@ -96,7 +137,8 @@ export function hold(conn: Conn): () => void {
 
 /** What is left of a connection that is `ready`, when it has been taken from engine.io, which does not notice. */
 export interface Taken {
-  readonly handle: RawHandle
+  /** Undefined where the client polls. */
+  readonly handle: RawHandle | undefined
   /** Bytes of the client that make no whole message yet. */
   readonly unread: Buffer
   /** Parts that were to be sent. */
@@ -106,20 +148,23 @@ export interface Taken {
 /** Undefined when the connection is gone. From then on what is sent to it goes to `send`, a packet's parts at a time. */
 export function take(io: AnyServer, conn: Conn, send: (parts: Part[]) => void, close: () => void): Taken | undefined {
   const engine = engineOf(io)
-  const ws = conn.transport.socket as WebSocket
-  if (!engine || ws._socket?.destroyed) return undefined
-  // Nobody is to hear of what becomes of the socket that is left.
-  ws.removeAllListeners()
-  ws.on('error', ignore)
-  conn.transport.removeAllListeners()
-  conn.transport.on('error', ignore)
+  if (!engine || conn.transport.socket?._socket?.destroyed) return undefined
   for (const event of ['data', 'error', 'close']) conn.removeAllListeners(event)
-  const { handle, unread } = takeConnection(ws)
   clearTimeout(conn.pingIntervalTimer ?? undefined)
   clearTimeout(conn.pingTimeoutTimer ?? undefined)
   conn.pingTimeoutTimer = null
   delete engine.clients[conn.id]
   engine.clientsCount--
+  let unread: Buffer = Buffer.alloc(0)
+  let handle: RawHandle | undefined
+  if (isPolling(conn)) {
+    sendAway(conn.transport)
+    engine.clients[conn.id] = new Departed(conn) as unknown as Conn
+  } else {
+    const from = takeSocket(conn.transport)
+    if (!from.handle) return undefined
+    ;({ unread, handle } = from)
+  }
   const unsent = conn.writeBuffer.flatMap(({ type, data }) => (type === 'message' && data !== undefined ? [data] : []))
   conn.writeBuffer = []
   conn.flush = ignore
@@ -127,16 +172,45 @@ export function take(io: AnyServer, conn: Conn, send: (parts: Part[]) => void, c
     if (type === 'message' && data !== undefined) send([data])
   }
   conn.close = close
-  return handle && { handle, unread, unsent }
+  return { handle, unread, unsent }
+}
+
+/** The session is lost: nobody is to be told to ask elsewhere. */
+export function forgetDeparted(io: AnyServer, id: string): void {
+  const clients = engineOf(io)?.clients
+  if (clients?.[id] instanceof Departed) delete clients[id]
+}
+
+function takeSocket(transport: Transport): ReturnType<typeof takeConnection> {
+  const ws = transport.socket as WebSocket
+  // Nobody is to hear of what becomes of the socket that is left.
+  ws.removeAllListeners()
+  ws.on('error', ignore)
+  transport.removeAllListeners()
+  transport.on('error', ignore)
+  return takeConnection(ws)
 }
 
 // The other side
 
 /** What stays of the request that opened a session. */
-export type RequestState = RequestHead
+export interface RequestState extends RequestHead {
+  /** What its connection said of the client. */
+  readonly remote: Remote
+}
 
-export function requestState({ request }: Conn): RequestState {
-  return requestHead(request)
+interface Remote {
+  readonly remoteAddress: string | undefined
+  readonly remotePort: number | undefined
+  readonly remoteFamily: string | undefined
+  /** Undefined where it was not. */
+  readonly encrypted: boolean | undefined
+}
+
+export function requestState({ request, remoteAddress }: Conn): RequestState {
+  const { remotePort, remoteFamily } = request.socket
+  const encrypted = 'encrypted' in request.socket ? true : undefined
+  return { ...requestHead(request), remote: { remoteAddress, remotePort, remoteFamily, encrypted } }
 }
 
 /** Ids of sessions that are to be opened under the name that they had. */
@@ -147,34 +221,37 @@ export function movedId(request: IncomingMessage): string | undefined {
   return ids.get(request)
 }
 
-/** Undefined when this engine.io is not one that we know. */
+/** Undefined when this engine.io is not one that we know. `raw`: the client's connection; without, it polls. */
 export async function openMoved(
   io: AnyServer,
   id: string,
   state: RequestState,
-  raw: NetSocket,
+  raw: NetSocket | undefined,
 ): Promise<Opened | undefined> {
   const engine = engineOf(io)
-  const WebSocketClass = engine?.ws?.options?.WebSocket
-  if (!engine || !WebSocketClass || typeof engine.handshake !== 'function') return undefined
-  const request = revive(state, raw)
-  await middlewares(engine, request, raw)
-  const options = engine.ws?.options ?? {}
-  const ws = new WebSocketClass(null, undefined, options)
+  const options = engine?.ws?.options ?? {}
+  if (!engine || typeof engine.handshake !== 'function' || (raw && !options.WebSocket)) return undefined
+  const request = revive(state, raw ?? pastConnection(state.remote))
+  await middlewares(engine, request)
+  const ws = raw && options.WebSocket && new options.WebSocket(null, undefined, options)
   // The engine's own listener for what goes wrong comes with the transport.
-  const made = Object.assign(request, { websocket: ws })
-  pausedTransports(engine)
+  const made = ws ? Object.assign(request, { websocket: ws }) : request
+  silentTransports(engine)
   ids.set(made, id)
-  await engine.handshake('websocket', made, ignore)
+  await engine.handshake(raw ? 'websocket' : 'polling', made, ignore)
   const conn = engine.clients[id]
   if (!conn) return undefined
+  // The request has had its answer long ago: who waits for that is told.
+  if (!raw) request.socket.destroy()
   // The client has been told that the session is open.
   conn.writeBuffer = []
   return {
     conn,
     start: (unread) => {
-      ws.setSocket(raw, unread, options)
-      conn.transport.writable = true
+      if (raw && ws) {
+        ws.setSocket(raw, unread, options)
+        conn.transport.writable = true
+      }
       // The other process may have been about to ask for a sign of life: the client waits for that.
       conn.sendPacket('ping')
       conn.resetPingTimeout(engine.opts.pingTimeout)
@@ -182,18 +259,30 @@ export async function openMoved(
   }
 }
 
-const paused = new WeakSet<Engine>()
+const silent = new WeakSet<Engine>()
 
 /** Has transports of sessions that move send nothing before all that their clients are to get first is there. */
-function pausedTransports(engine: Engine): void {
-  if (paused.has(engine)) return
-  paused.add(engine)
+function silentTransports(engine: Engine): void {
+  if (silent.has(engine)) return
+  silent.add(engine)
   const { createTransport } = engine
   engine.createTransport = function (name, request) {
     const transport = createTransport.call(this, name, request)
-    if (ids.has(request)) transport.writable = false
+    if (ids.has(request)) {
+      if (name === 'polling') resume(transport)
+      else transport.writable = false
+    }
     return transport
   }
+}
+
+/** In place of the connection on which a session that polls was opened: it may have ended long ago. */
+function pastConnection(remote: Remote): NetSocket {
+  const socket = new NetSocket()
+  for (const [name, value] of Object.entries(remote)) {
+    if (value !== undefined) Object.defineProperty(socket, name, { value, configurable: true, enumerable: true })
+  }
+  return socket
 }
 
 /** A session that was opened anew around a connection. */
@@ -209,7 +298,7 @@ function revive(state: RequestState, raw: NetSocket): Conn['request'] {
   return request
 }
 
-/** What the middlewares of engine.io are given as the response to an upgrade: enough that they set headers and end it. */
+/** What the middlewares of engine.io are given as the response: enough that they set headers and end it. */
 class NoResponse extends EventEmitter {
   readonly #headers = new Map<string, unknown>()
   readonly #refuse: () => void
@@ -242,10 +331,10 @@ class NoResponse extends EventEmitter {
 }
 
 /** Rejects when one of them does not let the request pass. */
-function middlewares(engine: Engine, request: IncomingMessage, raw: NetSocket): Promise<void> {
+function middlewares(engine: Engine, request: IncomingMessage): Promise<void> {
   return new Promise((resolve, reject) => {
     const response = new NoResponse(() => reject(new Error('a middleware of io.engine has ended the request')))
-    raw.once('close', () => response.emit('close'))
+    request.socket.once('close', () => response.emit('close'))
     engine._applyMiddlewares(request, response, (error) => {
       if (error) reject(error as Error)
       else resolve()

@@ -120,6 +120,7 @@ export function write(socket: Socket, encoded: Encoded, options: PacketOptions, 
 /** Calls back when the socket acknowledges that packet. */
 export function expectAck(socket: Socket, id: number, callback: (value: unknown) => void): void {
   ;(socket as unknown as InnerSocket).acks?.set(id, callback)
+  asked.set(callback, performance.now())
 }
 
 export function forgetAck(socket: Socket, id: number): void {
@@ -194,8 +195,9 @@ interface MovingSocket {
   data: unknown
   handshake: unknown
   adapter: Adapter
-  readonly acks: Map<number, unknown>
+  readonly acks: Map<number, object>
   _onconnect(): void
+  registerAckCallback?(id: number, callback: unknown): void
   _onpacket(packet: { type: number; id: number; data: unknown[] }): void
   onack(packet: { id: number; data: unknown[] }): void
   ack(id: number): (...args: unknown[]) => void
@@ -219,11 +221,16 @@ export function numberAcks(nsp: Namespace, address: number): void {
   if (typeof inner._ids === 'number') inner._ids = Math.max(inner._ids, address * ACKS)
 }
 
+/** Of one socket, so many acknowledgements that it owes are known. */
+const MAX_OWED = 1000
+
 /** Clients by their connections, as far as they have come to a namespace; and how many namespaces they come to just now. */
 const clients = new WeakMap<Conn, ClientOf>()
 const coming = new WeakMap<Conn, number>()
-/** Acknowledgements that sockets of this process have not given yet. */
-const owed = new WeakMap<Socket, number>()
+/** When the packets came whose acknowledgements sockets of this process have not given yet. */
+const owed = new WeakMap<Socket, Set<{ since: number }>>()
+/** When those packets were sent that are to be acknowledged, by the callbacks. */
+const asked = new WeakMap<object, number>()
 
 /** Calls `adopt` for clients that come to the namespace; where that returns undefined, they come as usual. */
 export function watchNamespace(
@@ -237,7 +244,7 @@ export function watchNamespace(
     const { conn } = client
     clients.set(conn, client)
     const connected: Connected = (socket) => {
-      countOwed(socket)
+      countAcks(socket)
       comes(conn, -1)
       done?.(socket)
     }
@@ -261,25 +268,44 @@ function comes(conn: Conn, by: 1 | -1): void {
   coming.set(conn, Math.max(0, (coming.get(conn) ?? 0) + by))
 }
 
-function countOwed(socket: Socket): void {
+function countAcks(socket: Socket): void {
   const inner = socket as unknown as MovingSocket
-  const { ack } = inner
-  if (typeof ack !== 'function') return
-  inner.ack = function (id) {
-    const answer = ack.call(this, id)
-    let open = true
-    owed.set(socket, (owed.get(socket) ?? 0) + 1)
-    return (...args) => {
-      if (open) owed.set(socket, (owed.get(socket) ?? 1) - 1)
-      open = false
-      answer(...args)
+  const { ack, registerAckCallback: register } = inner
+  if (typeof ack === 'function') {
+    const open = new Set<{ since: number }>()
+    owed.set(socket, open)
+    inner.ack = function (id) {
+      const answer = ack.call(this, id)
+      const one = { since: performance.now() }
+      open.add(one)
+      // Handlers may never give them.
+      if (open.size > MAX_OWED) for (const oldest of open) if (open.delete(oldest)) break
+      return (...args) => {
+        open.delete(one)
+        answer(...args)
+      }
+    }
+  }
+  if (typeof register === 'function') {
+    inner.registerAckCallback = function (id, callback) {
+      register.call(this, id, callback)
+      const kept = this.acks.get(id)
+      if (kept) asked.set(kept, performance.now())
     }
   }
 }
 
-/** Whether acknowledgements of the socket are still to come, in either direction. */
-export function expectsAcks(socket: Socket): boolean {
-  return (owed.get(socket) ?? 0) > 0 || (socket as unknown as MovingSocket).acks.size > 0
+/**
+ * Whether acknowledgements of the socket are still to come that have not been waited for so long: those that it owes, and
+ * those that the client does. In milliseconds.
+ */
+export function isAwaited(socket: Socket, patience: { owed: number; asked: number }): boolean {
+  const now = performance.now()
+  for (const { since } of owed.get(socket) ?? []) if (now - since < patience.owed) return true
+  for (const callback of (socket as unknown as MovingSocket).acks.values()) {
+    if (now - (asked.get(callback) ?? Number.NEGATIVE_INFINITY) < patience.asked) return true
+  }
+  return false
 }
 
 /** Whether a connection's client is on its way into a namespace. */
@@ -318,13 +344,9 @@ export function canMove(io: AnyServer): boolean {
 }
 
 /** The parts of a packet that has come in part; undefined where they cannot be had: it must be waited for. */
-export function begunPacket(io: AnyServer, client: ClientOf | undefined): Part[] | undefined {
-  if (!client) return []
-  if (!hasDefaultParser(io.sockets) || client.decoder?.reconstructor === undefined) {
-    // A parser of the application's own keeps its state for itself. That of ours has none before the first binary packet.
-    return hasDefaultParser(io.sockets) ? [] : undefined
-  }
-  const { reconstructor } = client.decoder
+export function begunPacket(client: ClientOf | undefined): Part[] | undefined {
+  // There is none before the first binary packet.
+  const reconstructor = client?.decoder?.reconstructor
   if (!reconstructor) return []
   const { reconPack, buffers } = reconstructor
   if (!reconPack || !buffers) return undefined

@@ -6,7 +6,7 @@ import { warnOfData } from './details.js'
 import type { Part, RequestState } from './private-engine.js'
 
 /** What both processes must agree on. */
-export const VERSION = 1
+export const VERSION = 2
 
 /** One socket of a session that moves. */
 export interface SocketState {
@@ -24,6 +24,11 @@ export interface SocketState {
 export interface SessionState {
   readonly id: string
   readonly request: RequestState
+  /** It has no connection of its own. */
+  readonly polls: boolean
+  readonly missingBeats: number
+  /** How long it may take to open it again, in milliseconds. */
+  readonly within: number
   readonly sockets: readonly SocketState[]
   /** Parts that were to be sent to the client. */
   readonly unsent: readonly Part[]

@@ -12,13 +12,18 @@ const BODY = `
     socket.on('all', (n) => io.to('all').emit('told', n))
   })`
 
-for (const victim of ['old', 'new'] as const) {
+for (const [victim, transport] of [
+  ['old', 'websocket'],
+  ['new', 'websocket'],
+  ['old', 'polling'],
+  ['new', 'polling'],
+] as const) {
   site(
-    `the ${victim} process is killed in the middle of a handover: clients are there again, the others notice nothing`,
+    `the ${victim} process is killed in the middle of a handover: clients are there again, the others notice nothing: ${transport}`,
     { body: BODY, count: 2, options: '{ connectionStateRecovery: {} }', hub: { gracePeriod: 60_000 } },
     async ({ hub, port, told }) => {
-      const clients = Array.from({ length: 60 }, () =>
-        open(`http://127.0.0.1:${port}`, { transports: ['websocket'], forceNew: true, reconnectionDelay: 10 }),
+      const clients = Array.from({ length: transport === 'polling' ? 30 : 60 }, () =>
+        open(`http://127.0.0.1:${port}`, { transports: [transport], forceNew: true, reconnectionDelay: 10 }),
       )
       try {
         await until(() => clients.every(({ connected }) => connected), 'all are connected')

@@ -31,7 +31,12 @@ export const LOAD = `
     io.to('all').emit('tick', process.pid, k++)
     if (k % 10 === 0) io.to('all').emit('blob', process.pid, k / 10 - 1, Buffer.alloc(50))
   }, 4)
-  hub.handle('stop', () => { clearInterval(ticking); finals() })
+  hub.handle('stop', async () => {
+    clearInterval(ticking)
+    // The last answers may still be on their way.
+    for (let i = 0; i < 4000 && asked.answered < asked.sent; i++) await new Promise((resolve) => setTimeout(resolve, 5))
+    finals()
+  })
   const finals = () => hub.to('primary').emit('final', process.pid, k, asked)
 `
 

@@ -4,7 +4,7 @@ import { WebSocket } from 'ws'
 import { App, until, withApp } from '../reload/app.js'
 
 /** The oldest and the newest ws that is there. */
-export const VERSIONS = ['node_modules/engine.io/node_modules/ws/', 'node_modules/socket.io-4-7/node_modules/ws/']
+export const VERSIONS = ['node_modules/ws/', 'node_modules/socket.io-4-7/node_modules/ws/']
 
 /** Of `joinHub()`: its worker has more to do before. */
 export const MANUAL = `{ ready: 'manual' }`

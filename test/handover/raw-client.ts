@@ -58,6 +58,11 @@ export class RawClient {
     this.frames.length = 0
   }
 
+  /** The server has answered to the upgrade. */
+  get upgraded(): boolean {
+    return this.#upgraded
+  }
+
   get texts(): string[] {
     return this.frames.filter(({ opcode }) => opcode === 1).map(({ payload }) => payload.toString())
   }

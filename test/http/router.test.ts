@@ -22,17 +22,17 @@ function member(id: string, address: number): { peer: Peer; sent: Done[] } {
   return { peer: peer as unknown as Peer, sent }
 }
 
-test('while a member hands over, only what belongs to its sessions goes there; afterwards that, too, to its successor', () => {
+test('while a member hands over, what belongs to its sessions goes to its successor, unless that sends it back', () => {
   const told: HttpToMember[] = []
   const router = new Router((_peer, message) => told.push(message))
   const entrance = entranceOf('web')
   const [old, next] = [member('web-1', 1), member('web-1', 2)]
   for (const { peer } of [old, next]) router.http(peer, { t: 'serve', socket: '/none', tls: false })
   /** How many went to each since the last time. */
-  const admit = (address: number | undefined, times: number) => {
+  const admit = (address: number | undefined, times: number, pinned = false) => {
     const before = [old.sent.length, next.sent.length] as const
     for (let i = 0; i < times; i++) {
-      router.admit(connectionFrom(entrance, {} as RawHandle, undefined, { address }))
+      router.admit(connectionFrom(entrance, {} as RawHandle, undefined, { address }, { pinned }))
       for (const { sent } of [old, next]) sent.at(-1)?.(null)
     }
     return [old.sent.length - before[0], next.sent.length - before[1]]
@@ -40,10 +40,11 @@ test('while a member hands over, only what belongs to its sessions goes there; a
   old.peer.ready = false
   router.succeeded(old.peer, next.peer)
   assert.equal(admit(undefined, 4), [0, 4])
-  assert.equal(admit(1, 4), [4, 0])
+  assert.equal(admit(1, 4), [0, 4])
+  assert.equal(admit(1, 4, true), [4, 0])
   assert.equal(admit(2, 4), [0, 4])
   router.http(old.peer, { t: 'unserve' })
-  assert.equal(admit(1, 4), [0, 4])
+  assert.equal(admit(1, 4, true), [0, 4])
   router.gone(old.peer)
   assert.equal(admit(1, 4), [0, 4])
   const last = told.at(-1)

@@ -2,20 +2,24 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Succession } from '#lib/http/succession.js'
 
-/** Where the sessions of an address are, when these still serve. */
-const at = (succession: Succession, address: number, ...serving: number[]) =>
-  succession.resolve(address, (one) => serving.includes(one))
+/** Where the sessions of an address come to, and where those are that have not, when these serve. */
+const at = (succession: Succession, address: number, ...serving: number[]) => {
+  const serves = (one: number) => serving.includes(one)
+  return [succession.last(address, serves), succession.first(address, serves)]
+}
 
-test('sessions are where they were opened, until that one serves no more; then with whoever took over', () => {
+test('sessions come to whoever took over last, and what was not handed on yet is where it was', () => {
   const succession = new Succession()
   succession.add(1, 2)
-  assert.is(at(succession, 1, 1, 2), 1)
-  assert.is(at(succession, 1, 2), 2)
-  assert.is(at(succession, 7, 1, 2), 7, 'nobody took over')
+  assert.equal(at(succession, 1, 1), [1, 1], 'the second does not serve yet')
+  assert.equal(at(succession, 1, 1, 2), [2, 1])
+  assert.equal(at(succession, 1, 2), [2, 2])
+  assert.equal(at(succession, 7, 1, 2, 7), [7, 7], 'nobody took over')
+  assert.equal(at(succession, 7, 1, 2), [undefined, undefined], 'it is gone')
   succession.add(2, 3)
-  assert.is(at(succession, 1, 2, 3), 2, 'the second is about to hand them on')
-  assert.is(at(succession, 1, 3), 3)
-  assert.is(at(succession, 2, 3), 3)
+  assert.equal(at(succession, 1, 2, 3), [3, 2], 'the second is about to hand them on')
+  assert.equal(at(succession, 1, 3), [3, 3])
+  assert.equal(at(succession, 2, 3), [3, 3])
 })
 
 test('who is gone is left out of the chain; with one that has no successor end the sessions that it had', () => {
@@ -38,7 +42,7 @@ test('as it is told to the members', () => {
     succession.forget(address)
   }
   const told = new Succession(succession.pairs)
-  assert.is(at(told, 1, 50), 50)
+  assert.equal(at(told, 1, 50), [50, 50])
   assert.is(told.pairs.length, 49)
 })
 
