@@ -356,7 +356,9 @@ export class Exchange {
       })
     } finally {
       if (message?.t === 'take') this.#lobby.passes(peer, message)
-      if (message) this.#hooks.handle(peer, message, handle, bytes)
+      // The client is to know at once that its session has gone with whom it was for.
+      const isLost = message?.t === 'take' && !this.#partner(peer, message.to)
+      if (message && !isLost) this.#hooks.handle(peer, message, handle, bytes)
       else handle.close()
     }
   }

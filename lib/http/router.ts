@@ -187,6 +187,8 @@ export class Router {
   }
 
   gone(peer: Peer): void {
+    // Sessions that waited for it to serve.
+    this.#reroute(this.#takeBack(({ session, affinity }) => session === true && affinity.address === peer.address))
     const backend = this.#backends.get(peer)
     if (!backend) return
     this.#backends.delete(peer)

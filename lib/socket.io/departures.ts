@@ -37,6 +37,8 @@ import type { Whereabouts } from './whereabouts.js'
 
 /** So many sessions are under way at once: a client hears nothing for as long as all of these take … */
 const AT_ONCE = 16
+/** … of the first ones fewer, as the other process does for the first time what it takes … */
+const AT_FIRST = 2
 /** … until so much of the time has passed: then it is better to hear nothing for a while than to be cut off. */
 const UNHURRIED = 1 / 4
 /** So many sessions are taken in one turn: this process has others to serve meanwhile. */
@@ -76,6 +78,7 @@ export class Departures {
   readonly #gone = new Set<number>()
   /** Sessions that have been given away, and have not arrived. */
   #underWay = 0
+  #arrived = 0
   #onSettled = () => {}
   #last = 0
 
@@ -114,9 +117,10 @@ export class Departures {
     if (!(await ready)) report()
     while (!told && !signal.aborted && !this.#gone.has(to)) {
       await turn()
-      const limit = performance.now() < hurry ? AT_ONCE - this.#underWay : IN_A_TURN
+      const atOnce = Math.min(AT_ONCE, AT_FIRST + this.#arrived)
+      const limit = performance.now() < hurry ? atOnce - this.#underWay : IN_A_TURN
       // Not for each one that arrives: all connections are looked through.
-      if (limit < AT_ONCE / 2) {
+      if (limit < atOnce / 2) {
         await this.#news()
         continue
       }
@@ -304,6 +308,7 @@ export class Departures {
     if (departure.settled) return
     departure.settled = true
     this.#underWay--
+    this.#arrived++
     this.#onSettled()
     for (const socket of departure.sockets) {
       try {
