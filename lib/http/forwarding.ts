@@ -8,7 +8,7 @@ import { detach, hasUnfinishedAnswer } from './raw-handle.js'
 import { addressOf } from './session-id.js'
 import { isBelow, sessionOf } from './session-path.js'
 import { Succession } from './succession.js'
-import { connectTo, introduction, passedOn, readIntroduction, requestHead, requestTo } from './upstream.js'
+import { connectTo, headBytes, introduction, passedOn, readIntroduction, requestTo } from './upstream.js'
 
 /** How often members are asked again to answer polls that came by here, in milliseconds. */
 const RELEASE = 100
@@ -255,7 +255,7 @@ export class Forwarding {
       const handle = detach(socket)
       if (handle) {
         const message: HttpToHub = { t: 'route', to: owner.address }
-        const whole = Buffer.concat([requestHead(req, req.rawHeaders), bytes])
+        const whole = Buffer.concat([headBytes(req, req.rawHeaders), bytes])
         this.#member.handles.add({ body: JSON.stringify(message), bytes: whole, handle })
       } else if (!socket.destroyed) {
         this.#tunnel(owner, req, socket, bytes)
@@ -267,7 +267,7 @@ export class Forwarding {
   #tunnel(owner: HttpServerAt, req: IncomingMessage, socket: Socket, head: Buffer): void {
     const upstream = connectTo(owner)
     upstream.on('error', () => socket.destroy())
-    upstream.write(requestHead(req, [...req.rawHeaders, ...introduction(this.#secret, socket)]))
+    upstream.write(headBytes(req, [...req.rawHeaders, ...introduction(this.#secret, socket)]))
     upstream.write(head)
     upstream.pipe(socket)
     socket.pipe(upstream)

@@ -76,7 +76,7 @@ export function passedOn(rawHeaders: readonly string[]): string[] {
 }
 
 /** A request's head as it stood on the connection. */
-export function requestHead({ method, url, httpVersion }: IncomingMessage, rawHeaders: readonly string[]): Buffer {
+export function headBytes({ method, url, httpVersion }: IncomingMessage, rawHeaders: readonly string[]): Buffer {
   let text = `${method} ${url} HTTP/${httpVersion}\r\n`
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) text += `${rawHeaders[i]}: ${rawHeaders[i + 1]}\r\n`
   return Buffer.from(`${text}\r\n`, 'latin1')

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { surface } from '../emitter.js'
 import type { Handover, HandoverToMember } from '../handover.js'
 import type { Member } from '../member.js'
@@ -228,12 +229,4 @@ export class WebSocketDepartures {
     const packed = data !== undefined && { data: pack(data, 'what was sent on a WebSocket that has moved') }
     this.#member.tell({ t: 'pass', to: this.#to, n, op, ...packed })
   }
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }

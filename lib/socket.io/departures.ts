@@ -1,3 +1,4 @@
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { Socket } from 'socket.io'
 import { surface } from '../emitter.js'
 import { type Handover, type HandoverToMember, RELEASED } from '../handover.js'
@@ -116,6 +117,7 @@ export class Departures {
     signal.addEventListener('abort', report, { once: true })
     if (!(await ready)) report()
     while (!told && !signal.aborted && !this.#gone.has(to)) {
+      // What has been read is dispatched then.
       await turn()
       const atOnce = Math.min(AT_ONCE, AT_FIRST + this.#arrived)
       const limit = performance.now() < hurry ? atOnce - this.#underWay : IN_A_TURN
@@ -380,13 +382,4 @@ export class Departures {
 
 function pidOf(socket: Socket): string | undefined {
   return (socket as unknown as { pid?: string }).pid
-}
-
-/** What has been read is dispatched then. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }
