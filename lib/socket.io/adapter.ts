@@ -81,8 +81,10 @@ export function hubAdapter(Base: AdapterClass, packets: Packets, doors?: Doors):
     // Rooms
 
     override addAll(id: string, rooms: Set<string>): Promise<void> | void {
-      this.#recovery.joining(id, rooms, (room) => this.#admitting || this.#rooms.knows(room as string))
-      return this.#rooms.adding(id, rooms, () => super.addAll(id, rooms))
+      const isFresh = this.#recovery.joining(id, rooms, (room) => this.#admitting || this.#rooms.knows(room as string))
+      const added = this.#rooms.adding(id, rooms, () => super.addAll(id, rooms))
+      // Another's join, for which this one would wait otherwise, was told earlier: the session's may still be on its way.
+      return added && isFresh ? packets.settled() : added
     }
 
     override del(id: string, room: string): void {

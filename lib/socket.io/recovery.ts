@@ -93,18 +93,21 @@ export class Recovery {
 
   // Sessions
 
-  /** Before the join. `isKnown`: whether the hub has said that it knows the room as held here. */
-  joining(id: string, rooms: ReadonlySet<unknown>, isKnown: (room: unknown) => boolean): void {
+  /**
+   * Before the join. `isKnown`: whether the hub has said that it knows the room as held here. Returns whether the session
+   * is in one that it does not: only from when the hub hears of the join.
+   */
+  joining(id: string, rooms: ReadonlySet<unknown>, isKnown: (room: unknown) => boolean): boolean {
     const pid = this.#pidOf(id)
-    if (pid === undefined) return
+    if (pid === undefined) return false
     const had = this.#adapter.sids.get(id) as ReadonlySet<unknown> | undefined
     const restored = this.#returning.get(pid)?.rooms
     const join = [...rooms].filter((room) => !had?.has(room) && !restored?.has(room))
-    if (join.length === 0) return
     const fresh = join.filter((room) => !isKnown(room))
     const others = join.filter(isKnown)
     if (fresh.length > 0) this.#moved(pid, { join: fresh.map(roomKey), fresh: true })
     if (others.length > 0) this.#moved(pid, { join: others.map(roomKey) })
+    return fresh.length > 0
   }
 
   leaving(id: string, room: unknown): void {

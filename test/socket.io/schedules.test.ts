@@ -489,6 +489,39 @@ test('what was sent to a room before the client was in it is not for it, whoever
   world.close()
 })
 
+test('a join that has returned is known to the hub, whoever joined the room a moment before', async () => {
+  const run = new Run(AMPLE, true)
+  const { world } = run
+  const [first, second] = run.clients as [Client, Client]
+  const [sender, home] = world.workers as [Worker, Worker]
+  await world.settle()
+  for (const client of [first, second]) run.connect(client, home)
+  await world.settle()
+  run.emit(sender, [], [], false)
+  await world.settle()
+  for (const client of [first, second]) run.read(client, 10)
+  run.join(first, 'r', true)
+  await turn()
+  run.join(second, 'r', true)
+  await turn()
+  // The hub hears of the first one's join, and the worker that it has; the second one's is on its way until it has returned.
+  const joined = second.session?.changes.get('r')?.[0] as Change
+  while (joined.settled === Number.POSITIVE_INFINITY) {
+    assert.ok(home.receiveOne() || home.sendOne(), 'the join returns')
+    await turn()
+  }
+  run.emit(sender, ['r'], [], false)
+  run.lose(second)
+  await world.settle()
+  run.notice(second)
+  await world.settle()
+  run.connect(second, sender)
+  await world.settle()
+  run.read(second, 10)
+  assert.equal(second.session?.seen, [0, 1])
+  world.close()
+})
+
 test('a client hears that it is connected when the hub knows it, and one that is refused leaves nothing behind', async () => {
   const world = new World(AMPLE)
   const [first, second] = [world.start(0, false), world.start(1, false)]
