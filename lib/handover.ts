@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import { type HandoverToHub, type HandoverToMember, RELEASED, type Successor } from './relay/control.js'
+import { FAILED, type HandoverToHub, type HandoverToMember, RELEASED, type Successor } from './relay/control.js'
 import type { Handle } from './wire/transport.js'
 
-export { type HandoverToHub, type HandoverToMember, RELEASED, type Successor }
+export { FAILED, type HandoverToHub, type HandoverToMember, RELEASED, type Successor }
 
 /** Where a session is: in this member, or at that address, or nobody knows before that. */
 export type Whereabouts = 'here' | { readonly at: number } | { readonly after: Promise<void> }
