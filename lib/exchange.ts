@@ -2,7 +2,7 @@ import { HubError } from './errors.js'
 import { abandonHeld, deliverHeld } from './held.js'
 import { namePrivateSockets } from './http/private-socket.js'
 import { linkStats } from './link-stats.js'
-import type { HttpToHub, Settings, ToHub, ToMember } from './relay/control.js'
+import { FAILED, type HttpToHub, type Settings, type ToHub, type ToMember } from './relay/control.js'
 import { readToHub } from './relay/control-reader.js'
 import { Directory } from './relay/directory.js'
 import { Lobby } from './relay/lobby.js'
@@ -304,6 +304,10 @@ export class Exchange {
         const { t: _, to, ...passed } = message
         const receiver = this.#partner(peer, to)
         this.#lobby.passes(peer, message)
+        if (message.op === FAILED && this.#movedSessions > 0) {
+          this.#movedSessions--
+          this.#unmovedSessions++
+        }
         if (receiver) this.tell(receiver, { t: 'passed', from: peer.address, ...passed })
         break
       }

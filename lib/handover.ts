@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
-import { type HandoverToHub, type HandoverToMember, RELEASED, type Successor } from './relay/control.js'
+import { FAILED, type HandoverToHub, type HandoverToMember, RELEASED, type Successor } from './relay/control.js'
 import type { Handle } from './wire/transport.js'
 
-export { type HandoverToHub, type HandoverToMember, RELEASED, type Successor }
+export { FAILED, type HandoverToHub, type HandoverToMember, RELEASED, type Successor }
 
 /** Where a session is: in this member, or at that address, or nobody knows before that. */
 export type Whereabouts = 'here' | { readonly at: number } | { readonly after: Promise<void> }
@@ -31,7 +31,7 @@ export interface Handover {
 /** Resolves when nothing is left here that could be handed over. */
 export type HandoverStep = (handover: Handover) => void | Promise<void>
 
-/** What a member does to hand over, in the order in which it was registered. */
+/** What a member does to hand over. */
 export class HandoverSteps {
   readonly #steps = new Set<{ step: HandoverStep }>()
 
@@ -45,8 +45,8 @@ export class HandoverSteps {
   }
 
   /**
-   * Runs one step after the other, until the signal is aborted: no further one begins then, and the one under way is
-   * waited for no longer. One that fails is told of, and keeps none of the others from theirs.
+   * Runs all steps side by side: one that waits for a client that does not read takes no time from the others. When the
+   * signal is aborted they are waited for no longer. One that fails is told of.
    */
   async run(handover: Handover, onError: (error: unknown) => void): Promise<void> {
     const { signal } = handover
@@ -54,10 +54,7 @@ export class HandoverSteps {
       if (signal.aborted) resolve()
       else signal.addEventListener('abort', () => resolve(), { once: true })
     })
-    for (const { step } of this.#steps) {
-      if (signal.aborted) return
-      const done = Promise.resolve(handover).then(step).catch(onError)
-      await Promise.race([done, aborted])
-    }
+    const done = [...this.#steps].map(({ step }) => Promise.resolve(handover).then(step).catch(onError))
+    await Promise.race([Promise.all(done), aborted])
   }
 }

@@ -40,8 +40,9 @@ export class Forwarding {
   #warned = false
   #warnedOfPath = false
   readonly #polls = new Set<ForwardedPoll>()
-  /** The connections of this member go to another one. */
+  /** The connections of this member go to another one, and to that address. */
   #leaving: NodeJS.Timeout | undefined
+  #successor: number | undefined
   /** Requests that this member itself is working on. */
   readonly progress = new Progress()
 
@@ -62,9 +63,13 @@ export class Forwarding {
     return this.progress.polls + (this.#leaving ? 0 : this.#polls.size)
   }
 
-  /** From now on no poll stays open that came on a connection of this member and that another one answers. */
-  leave(): void {
+  /**
+   * From now on no poll stays open that came on a connection of this member and that another one answers, and sessions are
+   * opened in the member with that address: here they might come too late to be handed over.
+   */
+  leave(to: number): void {
     if (this.#leaving) return
+    this.#successor = to
     const release = () => {
       for (const poll of this.#polls) this.#release(poll)
     }
@@ -76,11 +81,9 @@ export class Forwarding {
   request(req: IncomingMessage, res: ServerResponse, event: string, local: () => void): boolean {
     const { url = '' } = req
     const id = this.#sessionOf(url)
-    if (id === undefined) {
-      if (this.#paths.some((path) => isBelow(path, url))) this.progress.request(undefined, res)
-      return false
-    }
+    if (id === undefined && !this.#paths.some((path) => isBelow(path, url))) return false
     const came = readIntroduction(req, this.#secret)
+    if (id === undefined) return this.#open(req, res, came !== undefined, local)
     if (came?.wish === 'release') {
       this.#member.sessions?.release(id)
       res.writeHead(204).end()
@@ -113,15 +116,14 @@ export class Forwarding {
   upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, local: () => void): boolean {
     const { url = '' } = req
     const id = this.#sessionOf(url)
-    if (id === undefined) {
-      if (this.#paths.some((path) => isBelow(path, url))) this.progress.upgrade(undefined, socket)
-      return false
-    }
+    if (id === undefined && !this.#paths.some((path) => isBelow(path, url))) return false
     const came = readIntroduction(req, this.#secret) !== undefined
     let waited = false
     const onError = () => socket.destroy()
     const go = (): boolean => {
-      const decision = this.#decide(id, false, came)
+      // Opened elsewhere, a connection whose TLS ends here would end with this process all the same, and not be counted.
+      const opener = () => ('encrypted' in socket ? 'local' : this.#opener(came))
+      const decision = id === undefined ? opener() : this.#decide(id, false, came)
       if (decision !== 'local' && 'after' in decision) {
         if (!waited) socket.on('error', onError)
         waited = true
@@ -197,12 +199,29 @@ export class Forwarding {
     return first === undefined || first === self ? 'local' : (this.#servers.get(first) ?? 'local')
   }
 
+  /** Who opens new sessions. */
+  #opener(came: boolean): HttpServerAt | 'local' {
+    const next = came || this.#successor === undefined ? undefined : this.#servers.get(this.#successor)
+    return next ?? 'local'
+  }
+
+  /** A request that may open a session. Whether it was taken care of. */
+  #open(req: IncomingMessage, res: ServerResponse, came: boolean, local: () => void): boolean {
+    const opener = this.#opener(came)
+    if (opener !== 'local' && req.method === 'GET') {
+      this.#forward(opener, req, res, () => this.#open(req, res, true, local) || local())
+      return true
+    }
+    this.progress.request(undefined, res)
+    return false
+  }
+
   #forward(owner: HttpServerAt, req: IncomingMessage, res: ServerResponse, failed: () => void): void {
     const hasBody = req.headers['content-length'] !== undefined || req.headers['transfer-encoding'] !== undefined
     const headers = passedOn(req.rawHeaders)
     // The owner keeps the connection open, and this end closes it: closed by the owner behind its answer, it could break
     // under the end of the request, which Node writes even where it is empty.
-    const isPoll = req.method === 'GET'
+    const isPoll = req.method === 'GET' && this.#sessionOf(req.url ?? '') !== undefined
     const wish = isPoll && this.#leaving ? 'hurry' : undefined
     headers.push('Connection', 'keep-alive', ...introduction(this.#secret, req.socket, wish))
     if (req.headers['transfer-encoding'] !== undefined) headers.push('Transfer-Encoding', 'chunked')

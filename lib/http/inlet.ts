@@ -127,7 +127,7 @@ export class Inlet implements HttpRoom {
   handOver(to: number): void {
     this.#successor = to
     this.#connections?.handOver(to)
-    this.#forwarding.leave()
+    this.#forwarding.leave(to)
   }
 
   isBusyWith(id: string | undefined): boolean {

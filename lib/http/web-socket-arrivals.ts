@@ -1,5 +1,5 @@
 import { surface } from '../emitter.js'
-import type { HandoverToMember } from '../handover.js'
+import { FAILED, type HandoverToMember } from '../handover.js'
 import type { Member } from '../member.js'
 import { unpack } from '../wire/portable.js'
 import type { Handle } from '../wire/transport.js'
@@ -42,7 +42,7 @@ export class WebSocketArrivals {
     if (message.t === 'lost') {
       // Its connection went with the process that had it, and will not come.
       const lost = this.#arrivals.get(`${message.from} ${message.n}`)
-      if (lost && !lost.ws) this.#drop(lost)
+      if (lost && !lost.ws) this.#lose(lost)
       return
     }
     const arrival = this.#arrivalOf(message.from, message.n)
@@ -70,16 +70,19 @@ export class WebSocketArrivals {
     const key = `${from} ${n}`
     const known = this.#arrivals.get(key)
     if (known) return known
-    const timer = setTimeout(() => this.#drop(arrival), PATIENCE).unref()
+    const timer = setTimeout(() => this.#lose(arrival), PATIENCE).unref()
     const arrival: Arrival = { from, n, state: undefined, handle: undefined, ws: undefined, early: [], timer }
     this.#arrivals.set(key, arrival)
     return arrival
   }
 
-  #drop({ from, n, timer, handle }: Arrival): void {
+  #lose(arrival: Arrival): void {
+    const { from, n, timer, state, handle } = arrival
     clearTimeout(timer)
     this.#arrivals.delete(`${from} ${n}`)
     handle?.close()
+    // Without, it was not counted as this one's.
+    if (state) this.#answer(arrival, FAILED)
   }
 
   #open(arrival: Arrival): void {
@@ -108,7 +111,7 @@ export class WebSocketArrivals {
     } catch (error) {
       raw.destroy()
       this.#arrivals.delete(`${arrival.from} ${arrival.n}`)
-      this.#answer(arrival, 'failed')
+      this.#answer(arrival, FAILED)
       process.emitWarning(`A WebSocket could not be taken over: ${(error as Error).message}.`, 'Hubwire')
     }
   }

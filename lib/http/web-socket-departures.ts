@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { surface } from '../emitter.js'
-import type { Handover, HandoverToMember } from '../handover.js'
+import { FAILED, type Handover, type HandoverToMember } from '../handover.js'
 import type { Member } from '../member.js'
 import { FIRST_WEB_SOCKET } from '../relay/control.js'
 import { pack } from '../wire/portable.js'
@@ -82,7 +82,7 @@ export class WebSocketDepartures {
     if (!departure) return
     if (message.t === 'moved') {
       if (!message.taken) this.#settle(departure, false)
-    } else if (message.from === this.#to && (message.op === 'connected' || message.op === 'failed')) {
+    } else if (message.from === this.#to && (message.op === 'connected' || message.op === FAILED)) {
       this.#settle(departure, message.op === 'connected')
     }
   }

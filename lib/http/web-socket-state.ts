@@ -1,3 +1,4 @@
+import type { FAILED } from '../handover.js'
 import type { RequestHead } from './raw-handle.js'
 import type { Outgoing } from './stand-in.js'
 
@@ -27,4 +28,4 @@ export type Order =
   | { readonly op: 'terminate'; readonly data?: undefined }
 
 /** And what that one answers. */
-export type Answer = 'connected' | 'failed'
+export type Answer = 'connected' | typeof FAILED

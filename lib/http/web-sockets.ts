@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { checkOptions, show } from '../checks.js'
 import { invalid } from '../errors.js'
-import type { Handover, HandoverToMember } from '../handover.js'
+import { FAILED, type Handover, type HandoverToMember } from '../handover.js'
 import type { Member } from '../member.js'
 import { FIRST_WEB_SOCKET } from '../relay/control.js'
 import type { ServeOptions } from '../types.js'
@@ -114,5 +114,5 @@ export class WebSockets {
 }
 
 function isAnswer(op: string): boolean {
-  return op === 'connected' || op === 'failed'
+  return op === 'connected' || op === FAILED
 }

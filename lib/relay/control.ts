@@ -75,6 +75,9 @@ export type HandoverToHub =
 /** What a member passes to another when nothing for a session follows from it any more. */
 export const RELEASED = 'released'
 
+/** What a member answers that cannot take a session which it was given. */
+export const FAILED = 'failed'
+
 /** A socket of a session that moves, as far as the hub must know it. */
 export interface MovingSocket {
   readonly nsp: string

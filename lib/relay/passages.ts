@@ -16,6 +16,8 @@ export interface Passage<Member> {
  */
 export class Passages<Member> {
   readonly #leaving = new Map<Member, Map<number, Passage<Member>>>()
+  /** Connections that have come before the word of their session: handles do not wait for a batch to fill. */
+  readonly #early = new Map<Member, Set<number>>()
 
   /** `polls`: it has no connection of its own. */
   begin(
@@ -27,15 +29,21 @@ export class Passages<Member> {
       passages = new Map()
       this.#leaving.set(from, passages)
     }
-    passages.set(n, { to, n, sockets, hasHandle: polls, released: false })
+    const hasHandle = polls || this.#early.get(from)?.delete(n) === true
+    passages.set(n, { to, n, sockets, hasHandle, released: false })
   }
 
   /** Its connection has come. */
   handed(from: Member, n: number): void {
     const passage = this.#leaving.get(from)?.get(n)
-    if (!passage) return
-    passage.hasHandle = true
-    this.#settle(from, passage)
+    if (passage) {
+      passage.hasHandle = true
+      this.#settle(from, passage)
+      return
+    }
+    const early = this.#early.get(from)
+    if (early) early.add(n)
+    else this.#early.set(from, new Set([n]))
   }
 
   /** The first has passed on all. */
@@ -50,6 +58,7 @@ export class Passages<Member> {
   leave(member: Member): Passage<Member>[] {
     const left = [...(this.#leaving.get(member)?.values() ?? [])]
     this.#leaving.delete(member)
+    this.#early.delete(member)
     for (const passages of this.#leaving.values()) {
       for (const { to, n } of passages.values()) if (to === member) passages.delete(n)
     }

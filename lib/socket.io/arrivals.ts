@@ -1,6 +1,6 @@
 import type { Namespace, Socket } from 'socket.io'
 import { surface } from '../emitter.js'
-import { type HandoverToMember, RELEASED } from '../handover.js'
+import { FAILED, type HandoverToMember, RELEASED } from '../handover.js'
 import { isRawHandle, type RawHandle, wrap } from '../http/raw-handle.js'
 import type { Member } from '../member.js'
 import { after } from '../timers.js'
@@ -125,7 +125,9 @@ export class Arrivals {
       await reviveSocket(nsp, client, done, state, (socket) => {
         handovers.set(socket, Object.freeze({ state: state.app }))
         Object.defineProperty(socket, 'handover', { value: handovers.get(socket), configurable: true })
-        divertAcks(socket, (id, data) => this.#pass(arrival, 'ack', { nsp: nsp.name, id, data }))
+        // Not the whole arrival, for as long as the socket lives.
+        const way = { from: arrival.from, n: arrival.n }
+        divertAcks(socket, (id, data) => this.#pass(way, 'ack', { nsp: nsp.name, id, data }))
         this.#connect(arrival, state, socket)
       })
     }
@@ -291,7 +293,7 @@ export class Arrivals {
     } catch (error) {
       if (opened) {
         this.#byConn.delete(opened.conn)
-        opened.conn.close(true)
+        opened.abandon()
       }
       raw?.destroy()
       throw error
@@ -337,10 +339,10 @@ export class Arrivals {
     }
     arrival.shadows.clear()
     arrival.onArrived()
-    this.#pass(arrival, 'failed')
+    this.#pass(arrival, FAILED)
   }
 
-  #pass({ from, n }: Arrival, op: string, value?: unknown): void {
+  #pass({ from, n }: Pick<Arrival, 'from' | 'n'>, op: string, value?: unknown): void {
     if (this.#member.closed) return
     try {
       this.#member.tell({ t: 'pass', to: from, n, op, ...(value !== undefined && { data: pack(value) }) })

@@ -1,7 +1,7 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type { Socket } from 'socket.io'
 import { surface } from '../emitter.js'
-import { type Handover, type HandoverToMember, RELEASED } from '../handover.js'
+import { FAILED, type Handover, type HandoverToMember, RELEASED } from '../handover.js'
 import type { Member } from '../member.js'
 import type { Details } from './details.js'
 import type { Doors } from './doors.js'
@@ -25,6 +25,7 @@ import {
   forgetDeparted,
   hold,
   isPolling,
+  onSession,
   type Part,
   readiness,
   requestState,
@@ -51,6 +52,10 @@ const ACK_PATIENCE = 1000
 
 const SERVED = 'handover'
 const LOST = 'transport close'
+
+/** Why sessions stay that could have gone: nobody has offered to take them, or that was not the reason. */
+export const UNANSWERED = 'the process that takes over has told of no Socket.IO server within handoverTimeout'
+const LATE = 'it was not at a point where it could move within handoverTimeout'
 
 /** A session that another process takes over. */
 interface Departure {
@@ -98,10 +103,10 @@ export class Departures {
   }
 
   /**
-   * Resolves when all that can go has gone, and all that was going on for it here is over. `ready`: whether the other
-   * process takes any.
+   * Resolves when all that can go has gone, and all that was going on for it here is over. `refused`: why the other process
+   * takes none; undefined where it does.
    */
-  async run({ successor, within, signal }: Handover, ready: Promise<boolean>): Promise<void> {
+  async run({ successor, within, signal }: Handover, refused: Promise<string | undefined>): Promise<void> {
     const to = successor.address
     const hurry = performance.now() + within * UNHURRIED
     const end = performance.now() + within
@@ -109,13 +114,19 @@ export class Departures {
     const held = new Map<Conn, () => void>()
     const reasons = new Map<Conn, string>()
     let told = false
+    let otherwise = UNANSWERED
     // At once when the time is up: this process ends then.
     const report = () => {
-      if (!told) this.#report(reasons)
+      if (told) return
       told = true
+      this.#report(reasons, otherwise)
+      // Where a request could not be passed on to the other process.
+      onSession(this.#io, () => this.#member.tell({ t: 'unmoved', count: 1 }))
     }
     signal.addEventListener('abort', report, { once: true })
-    if (!(await ready)) report()
+    const why = await refused
+    otherwise = why ?? LATE
+    if (why !== undefined) report()
     while (!told && !signal.aborted && !this.#gone.has(to)) {
       // What has been read is dispatched then.
       await turn()
@@ -186,7 +197,7 @@ export class Departures {
       case 'connected':
         this.#settle(departure, SERVED)
         break
-      case 'failed':
+      case FAILED:
         this.#settle(departure, LOST)
         break
       case 'heard':
@@ -357,12 +368,12 @@ export class Departures {
   }
 
   /** Says once why some stay. */
-  #report(reasons: ReadonlyMap<Conn, string>): void {
+  #report(reasons: ReadonlyMap<Conn, string>, otherwise: string): void {
     const stayed = connectionsOf(this.#io)
     if (stayed.length === 0) return
     const why = new Map<string, number>()
     for (const conn of stayed) {
-      const reason = reasons.get(conn) ?? 'it was not at a point where it could move within handoverTimeout'
+      const reason = reasons.get(conn) ?? otherwise
       why.set(reason, (why.get(reason) ?? 0) + 1)
     }
     this.#member.tell({ t: 'unmoved', count: stayed.length })

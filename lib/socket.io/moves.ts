@@ -4,7 +4,7 @@ import type { Handover, HandoverToMember, SessionRoom, Whereabouts as Where } fr
 import type { Member } from '../member.js'
 import type { Handle } from '../wire/transport.js'
 import { Arrivals } from './arrivals.js'
-import { Departures } from './departures.js'
+import { Departures, UNANSWERED } from './departures.js'
 import { Doors } from './doors.js'
 import { canMove, makeNamespace, numberAcks, watchNamespace } from './private.js'
 import { hasSession, releasePoll } from './private-engine.js'
@@ -29,8 +29,8 @@ export class Moves implements SessionRoom {
   readonly #whereabouts = new Whereabouts()
   readonly #arrivals: Arrivals
   readonly #departures: Departures
-  /** Who waits to be told that the successor is there. */
-  readonly #greeted = new Map<number, (ready: boolean) => void>()
+  /** Who waits to be told that the successor is there, or why it takes no sessions. */
+  readonly #greeted = new Map<number, (why: string | undefined) => void>()
 
   constructor(io: AnyServer, member: Member, onHandover: (socket: Socket) => unknown) {
     this.#io = io
@@ -74,7 +74,7 @@ export class Moves implements SessionRoom {
   gone(address: number): void {
     this.#arrivals.gone(address)
     this.#departures.gone(address)
-    this.#greeted.get(address)?.(false)
+    this.#greeted.get(address)?.('the process that takes over is gone')
   }
 
   #watch(nsp: Namespace): void {
@@ -84,20 +84,22 @@ export class Moves implements SessionRoom {
 
   async #handOver(handover: Handover): Promise<void> {
     const { successor, signal } = handover
-    if (!this.#io.engine || !canMove(this.#io)) return
-    const greeting: Greeting = { version: VERSION, namespaces: this.doors.names }
-    const ready = new Promise<boolean>((resolve) => {
+    if (!this.#io.engine) return
+    const refused = new Promise<string | undefined>((resolve) => {
+      if (!canMove(this.#io)) return resolve('this version of socket.io is not one that Hubwire knows')
       this.#greeted.set(successor.address, resolve)
-      signal.addEventListener('abort', () => resolve(false), { once: true })
+      signal.addEventListener('abort', () => resolve(UNANSWERED), { once: true })
+      const greeting: Greeting = { version: VERSION, namespaces: this.doors.names }
+      this.#say(successor.address, 'hello', greeting)
     })
-    this.#say(successor.address, 'hello', greeting)
-    await this.#departures.run(handover, ready)
+    await this.#departures.run(handover, refused)
   }
 
   #greet({ from, op, data }: Extract<HandoverToMember, { t: 'passed' }>): void {
     const { version, namespaces = [] } = (data ? unpack(data) : {}) as Partial<Greeting>
     if (op === 'welcome') {
-      this.#greeted.get(from)?.(version === VERSION)
+      const why = version === VERSION ? undefined : 'the process that takes over cannot have sessions of this one'
+      this.#greeted.get(from)?.(why)
       this.#greeted.delete(from)
       return
     }

@@ -70,6 +70,11 @@ export function connectionsOf(io: AnyServer): Conn[] {
   return Object.values(engineOf(io)?.clients ?? {}).filter((conn) => !(conn instanceof Departed))
 }
 
+/** Calls back for each session that is opened from now on. */
+export function onSession(io: AnyServer, callback: () => void): void {
+  io.engine.on('connection', callback)
+}
+
 /** What engine.io finds in place of a session that polled and has left. */
 class Departed {
   readonly protocol: number
@@ -256,6 +261,11 @@ export async function openMoved(
       conn.sendPacket('ping')
       conn.resetPingTimeout(engine.opts.pingTimeout)
     },
+    abandon: () => {
+      // A WebSocket without a connection cannot be closed.
+      if (ws) ws.emit('close')
+      else conn.close(true)
+    },
   }
 }
 
@@ -290,6 +300,8 @@ export interface Opened {
   readonly conn: Conn
   /** Begins to read and to write. */
   start(unread: Buffer): void
+  /** It is not to be started: the session is lost. */
+  abandon(): void
 }
 
 function revive(state: RequestState, raw: NetSocket): Conn['request'] {

@@ -217,6 +217,7 @@ site(
     await hub.reload()
     await until(() => client.wrong.length > 0, 'its poll is refused')
     assert.match(client.wrong[0] ?? '', /400.*Session ID unknown/)
+    assert.deepEqual(hub.stats().handover, { moved: 0, left: 1 })
     client.close()
   },
 )

@@ -2,8 +2,8 @@ import type { HubOptions, PrimaryHub } from 'hubwire'
 import { test } from 'uvu'
 import { App, until, withApp } from '../reload/app.js'
 
-/** A worker with a Socket.IO server. `body` finds `io` and `tell`, which tells the primary. */
-export const serving = (body: string, { options = '{}', socketIo = 'socket.io', attach = '{}' } = {}) => `
+/** A worker with a Socket.IO server. `body` finds `io`, `server`, and `tell`, which tells the primary. */
+export const serving = (body: string, { options = '{}', socketIo = 'socket.io', attach = '{}', serve = '{}' } = {}) => `
   import http from 'node:http'
   const { Server } = await import(${JSON.stringify(import.meta.resolve('socket.io').replace('node_modules/socket.io/', `node_modules/${socketIo}/`))})
   const { attachSocketIo, handoverOf } = await import(${JSON.stringify(import.meta.resolve('hubwire/socket.io'))})
@@ -12,7 +12,7 @@ export const serving = (body: string, { options = '{}', socketIo = 'socket.io', 
   const tell = (...what) => hub.to('primary').emit('told', hub.members.find(({ id }) => id === hub.id) && process.pid, ...what)
   attachSocketIo(io, hub, ${attach})
   ${body}
-  hub.serve(server)
+  hub.serve(server, ${serve})
 `
 
 export interface Site {
@@ -28,6 +28,8 @@ export interface SiteOptions {
   body: string
   options?: string
   attach?: string
+  /** Of `hub.serve()`. */
+  serve?: string
   socketIo?: string
   /** Of `joinHub()`. */
   joining?: string

@@ -75,6 +75,17 @@ test('one of which nothing is missing is not', () => {
   }
 })
 
+test('so, too, where the connection has come before the word of it', () => {
+  const { lobby, from, lost, isAway, move } = setting()
+  lobby.passes(from, { t: 'take', n: 7 })
+  move('p')
+  lobby.passes(from, { t: 'pass', n: 7, op: RELEASED })
+  lobby.leave(from)
+  assert.equal(lost, [])
+  assert.not.ok(isAway())
+  lobby.close()
+})
+
 test('one whose new process dies is away, and nobody is told of it later', () => {
   const { lobby, from, to, lost, isAway, move } = setting()
   move('p')
