@@ -24,8 +24,10 @@ const PROBES = {
     url: NATS_URL,
     async probe() {
       const connection = await connectNats({ servers: NATS_URL, reconnect: false, timeout: 2000 })
+      // Once it is closed, it is forgotten.
+      const version = connection.info?.version
       await connection.close()
-      return connection.info?.version
+      return version
     },
   },
   rabbitmq: {

@@ -6,7 +6,10 @@ const BAR = 22
 const GAP = 8
 const LEFT = 130
 const RIGHT = 150
-const TOP = 34
+const TOP = 50
+
+/** What is Hubwire, under one name or another, has its colour. */
+const OWN = ['hubwire', 'hubwire/socket.io', 'pipe', 'attached', 'inline', 'delegated', 'routed']
 
 /** The first figure of a comparison, longest bar first where more is better. */
 export function chart({ title, figures, rows, against }: ComparisonResult): string | undefined {
@@ -24,7 +27,7 @@ export function chart({ title, figures, rows, against }: ComparisonResult): stri
   const lines = bars.map(({ contestant, median, min, max, ratio }, index) => {
     const y = TOP + index * (BAR + GAP)
     const middle = y + BAR / 2
-    const own = contestant === 'hubwire' ? ' class="own"' : ''
+    const own = OWN.includes(contestant) ? ' class="own"' : ''
     const times = contestant === against ? '' : ratio === undefined ? '' : ` (${amount(ratio)}x)`
     const [from, to, end] = [min, max, Math.max(median, max)].map((value) => (LEFT + scale(value)).toFixed(1))
     return (
@@ -44,7 +47,7 @@ rect { fill: #9aa7b4 } rect.own { fill: #2f81f7 } path { stroke: #24292f; fill: 
 @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } rect { fill: #57606a } rect.own { fill: #2f81f7 } path { stroke: #e6edf3 } }
 </style>
 <text x="8" y="14" font-weight="600">${escaped(title)}</text>
-<text x="${WIDTH - 8}" y="14" text-anchor="end">${escaped(figure.name)}, ${figure.unit}: ${better}</text>
+<text x="8" y="34">${escaped(figure.name)}, ${figure.unit}: ${better}</text>
 ${lines.join('\n')}
 </svg>
 `

@@ -78,6 +78,17 @@ export function cpu(who: string): Figure {
   }
 }
 
+/** The same of the primary, all workers and the server. */
+function cpuOfAll(): Figure {
+  const all = ['primary', 'workers', 'server']
+  return {
+    name: 'CPU of all',
+    unit: 'us',
+    higherIsBetter: false,
+    of: ({ usage, count }) => usage.reduce((sum, { name, cpu }) => sum + (all.includes(name) ? cpu : 0), 0) / count,
+  }
+}
+
 /** CPU as a share of one core. */
 export function load(who: string, name = `load of ${who}`): Figure {
   return {
@@ -101,8 +112,13 @@ export function memory(name: string, who: readonly string[]): Figure {
   }
 }
 
-export function latency(which: 'p50' | 'p99', name = `latency ${which}`): Figure {
-  return { name, unit: 'us', higherIsBetter: false, of: ({ latency }) => latency?.[which] }
+export function latency(which: 'p50' | 'p99', name = `latency ${which}`, unit: 'us' | 'ms' = 'us'): Figure {
+  return {
+    name,
+    unit,
+    higherIsBetter: false,
+    of: ({ latency }) => latency && divided(latency[which], unit === 'ms' ? 1000 : 1),
+  }
 }
 
 /** What a bench measures beside all that. */
@@ -115,7 +131,8 @@ export const WORKERS_CPU = cpu('workers')
 export const SERVER_CPU = cpu('server')
 export const OWN_MEMORY = memory('memory', ['primary', 'workers'])
 export const SERVER_MEMORY = memory("server's memory", ['server'])
-export const COSTS = [PRIMARY_CPU, WORKERS_CPU, SERVER_CPU, OWN_MEMORY, SERVER_MEMORY]
+/** Of every process for itself, and of all together: where all cores are busy, that is what bounds the throughput. */
+export const COSTS = [PRIMARY_CPU, cpu('sender'), cpu('receivers'), SERVER_CPU, cpuOfAll(), OWN_MEMORY, SERVER_MEMORY]
 
 function divided(value: number | undefined, by: number): number | undefined {
   return value === undefined ? undefined : value / by

@@ -6,7 +6,7 @@ import http from 'node:http'
 import autocannon from 'autocannon'
 import type { Load } from './http-workloads.js'
 import { latencyOf } from './measurement.js'
-import { pumpAt } from './workloads.js'
+import { askAt } from './offered.js'
 
 /** In a second. */
 const REPORTS = 10
@@ -17,31 +17,13 @@ const [port, how, seconds] = process.argv.slice(2) as [string, 'offered' | 'auto
 const url = `http://127.0.0.1:${port}`
 
 const agents = {
-  '/report': new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS }),
-  '/ping': new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS, scheduling: 'fifo' }),
-}
-
-/** Resolves with the milliseconds from `due` to the end of the answer. */
-function get(path: keyof typeof agents, due: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const request = http.get(url + path, { agent: agents[path] }, (response) => {
-      response.resume()
-      response.once('end', () => resolve(performance.now() - due))
-    })
-    request.once('error', reject)
-  })
-}
-
-/** Asks at a fixed rate, and waits for the last answer. */
-async function ask(path: keyof typeof agents, rate: number, duration: number): Promise<Float64Array> {
-  const answers: Promise<number>[] = []
-  await pumpAt(rate, rate * duration, 'sleep', (_, due) => answers.push(get(path, due)))
-  return Float64Array.from(await Promise.all(answers))
+  report: new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS }),
+  ping: new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS, scheduling: 'fifo' }),
 }
 
 async function pingOffered(duration: number): Promise<Load> {
   const start = performance.now()
-  const latencies = await ask('/ping', PINGS, duration)
+  const latencies = await askAt(`${url}/ping`, agents.ping, PINGS, duration)
   return { elapsed: performance.now() - start, answered: latencies.length, latency: latencyOf(latencies) }
 }
 
@@ -57,7 +39,7 @@ async function pingByAutocannon(duration: number): Promise<Load> {
 
 async function put(duration: number): Promise<Load> {
   const ping = how === 'offered' ? pingOffered : pingByAutocannon
-  const [load, reports] = await Promise.all([ping(duration), ask('/report', REPORTS, duration)])
+  const [load, reports] = await Promise.all([ping(duration), askAt(`${url}/report`, agents.report, REPORTS, duration)])
   load.more = { 'report p50': latencyOf(reports).p50 / 1000 }
   return load
 }

@@ -1,14 +1,25 @@
 /** The load generator: `node http-load.js <port> <workload> <seconds>`. Tells its parent what it has measured. */
+import http from 'node:http'
 import autocannon from 'autocannon'
 import { io, type Socket } from 'socket.io-client'
-import { BODY, CONNECTIONS, type Load, POLLING_CLIENTS, type Workload } from './http-workloads.js'
+import { BODY, CONNECTIONS, type Load, OFFERED, POLLING_CLIENTS, type Workload } from './http-workloads.js'
 import { latencyOf } from './measurement.js'
+import { askAt } from './offered.js'
 
 const [port, workload, seconds] = process.argv.slice(2) as [string, Workload, string]
 const url = `http://127.0.0.1:${port}`
+const agent = new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS, scheduling: 'fifo' })
+const put = workload === 'offered' ? offer : saturate
 
-/** What is answered within so many seconds. */
-async function put(duration: number): Promise<Load> {
+/** At a fixed rate. */
+async function offer(duration: number): Promise<Load> {
+  const start = performance.now()
+  const latencies = await askAt(`${url}/`, agent, OFFERED, duration)
+  return { elapsed: performance.now() - start, answered: latencies.length, latency: latencyOf(latencies) }
+}
+
+/** What autocannon is answered within so many seconds. */
+async function saturate(duration: number): Promise<Load> {
   const running = autocannon({
     url: `${url}/`,
     connections: CONNECTIONS,

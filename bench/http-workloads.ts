@@ -6,12 +6,14 @@ import type { Server as SocketIoServer } from 'socket.io'
 import { type Latency, report } from './measurement.js'
 import { Meter } from './usage.js'
 
-/** `polling` is `get` with Socket.IO clients that poll in the mix. */
-export const WORKLOADS = ['get', 'post', 'close', 'polling'] as const
+/** `polling` is `get` with Socket.IO clients that poll in the mix, `offered` is `get` at a fixed rate. */
+export const WORKLOADS = ['get', 'offered', 'post', 'close', 'polling'] as const
 export type Workload = (typeof WORKLOADS)[number]
 
 export const WORKERS = 2
 export const CONNECTIONS = 50
+/** Of `offered`, requests a second. */
+export const OFFERED = 2000
 /** Of `polling`, beside the connections. */
 export const POLLING_CLIENTS = 10
 /** Bytes of a posted body. */

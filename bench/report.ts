@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { amount, chart } from './chart.js'
-import type { Absent, ComparisonResult, Results, TargetResult } from './results.js'
+import type { Absent, Cell, ComparisonResult, Results, TargetResult } from './results.js'
 
 /** Writes `results.json`, `RESULTS.md` and the charts. */
 export function write(folder: string, results: Results): void {
@@ -21,12 +21,17 @@ export function write(folder: string, results: Results): void {
 }
 
 function page(results: Results, drawn: ReadonlySet<string>): string {
-  const { mode, rounds, run, seconds, date, machine, versions, parts } = results
-  const command = mode === 'default' ? 'npm run bench' : `npm run bench -- --${mode}`
+  const { command, rounds, run, seconds, date, machine, versions, parts } = results
+  const targets = parts.flatMap(({ targets }) => targets)
+  const took = seconds < 120 ? `${seconds} seconds` : `${Math.round(seconds / 60)} minutes`
+  const turns =
+    rounds === 0
+      ? 'one turn for each, a smoke test whose figures say nothing'
+      : `${rounds} ${rounds === 1 ? 'round' : 'rounds'} after one that is not counted`
   const lines = [
     '# Results',
     '',
-    `Taken by \`${command}\` on ${date.slice(0, 10)} in ${Math.round(seconds / 60)} minutes. All of it, round by round, is in`,
+    `Taken by \`${command}\` on ${date.slice(0, 10)} in ${took}. All of it, round by round, is in`,
     '[results.json](results.json).',
     '',
     ...table(['', ''], Object.entries(machine)),
@@ -36,23 +41,33 @@ function page(results: Results, drawn: ReadonlySet<string>): string {
     ),
     '## How',
     '',
-    `- The contestants of a comparison take turns: ${rounds} ${rounds === 1 ? 'round' : 'rounds'} after one that is not counted. The order rotates. Each turn is a`,
+    `- The contestants of a comparison take turns: ${turns}. The order rotates. Each turn is a`,
     '  process of its own with workers of its own, which does the work twice: once unmeasured, so that what is hot is compiled.',
     `- How often it is done is chosen for each contestant so that a turn takes ${run} ms; where the load is offered at a fixed`,
     '  rate, or comes from autocannon, all have the same.',
-    '- A cell has the median of the rounds, and the ratio of the medians. The first figure also has from where to where the',
-    '  rounds went; of the others that is in `results.json`.',
+    '- A cell has the median of the rounds, how they spread, and the ratio of the medians. The first figure has from where',
+    '  to where the rounds went; of the others `±` is how far the round is away that is farthest from the median.',
     '- CPU is user and system time of all threads of a process within the measured time: what it took to boot is not in it.',
-    '  `workers` are all workers together, `server` is the broker: all processes of its program, so others must leave it alone.',
+    '  `receivers` and `workers` are so many workers together. `server` is the broker: all processes of its program,',
+    '  so others must leave it alone. `all` is primary, workers and server; load generators are in none of it.',
     '- Memory is what was resident at the peak of each process, added up, what Node.js itself takes included.',
-    '- Latency at a fixed rate is counted from the moment at which a request should have been sent.',
+    '- Latency where the load is offered at a fixed rate is counted from the moment at which a request should have been sent,',
+    '  whatever became of those before. Elsewhere it is that at saturation: who asks waits for an answer before it asks again.',
     '- Hubwire is given no options. All processes and servers are on this one machine.',
     '',
   ]
-  for (const { title, comparisons, targets } of parts) {
+  if (targets.length > 0) {
+    lines.push(
+      '## Targets',
+      '',
+      'Why those are missed that are, and how near they are to the floor, is in [NOTES.md](NOTES.md).',
+      '',
+    )
+    lines.push(...targetTable(targets))
+  }
+  for (const { title, comparisons } of parts) {
     lines.push(`## ${title}`, '')
     for (const comparison of comparisons) lines.push(...section(comparison, drawn))
-    if (targets.length > 0) lines.push('### Targets', '', ...targetTable(targets))
   }
   return `${lines.join('\n').trimEnd()}\n`
 }
@@ -65,9 +80,8 @@ function section(comparison: ComparisonResult, drawn: ReadonlySet<string>): stri
     ...shown.map(({ name }, index) => {
       const cell = row.cells[name]
       if (!cell) return ''
-      const spread =
-        index === 0 ? `${amount(cell.median)} (${amount(cell.min)} - ${amount(cell.max)})` : amount(cell.median)
-      return cell.ratio === undefined ? spread : `${spread}, ${amount(cell.ratio)}x`
+      const value = `${amount(cell.median)}${index === 0 ? range(cell) : away(cell)}`
+      return cell.ratio === undefined ? value : `${value}, ${amount(cell.ratio)}x`
     }),
   ])
   return [
@@ -82,6 +96,16 @@ function section(comparison: ComparisonResult, drawn: ReadonlySet<string>): stri
     ...absent('Skipped', skipped),
     ...absent('**Failed**', failed),
   ]
+}
+
+function range({ min, max }: Cell): string {
+  return min === max ? '' : ` (${amount(min)} - ${amount(max)})`
+}
+
+/** How far from the median the farthest round is. */
+function away({ median, min, max }: Cell): string {
+  const farthest = Math.max(max - median, median - min)
+  return farthest === 0 || median === 0 ? '' : ` ±${Math.round((farthest / median) * 100)} %`
 }
 
 /** Those who share a reason share a line. */

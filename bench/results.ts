@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import os from 'node:os'
 import { summarize } from './alternate.js'
-import type { Comparison, Figure, Mode, Part, Target } from './comparison.js'
+import type { Comparison, Figure, Part, Target } from './comparison.js'
 import type { Measurement } from './measurement.js'
 
 export interface Cell {
@@ -47,7 +47,7 @@ export interface TargetResult {
 
 export interface Results {
   date: string
-  mode: Mode
+  command: string
   rounds: number
   /** How long a measured run should take, in milliseconds. */
   run: number
@@ -55,7 +55,7 @@ export interface Results {
   seconds: number
   machine: Record<string, string>
   versions: Record<string, string>
-  parts: { name: string; title: string; comparisons: ComparisonResult[]; targets: TargetResult[] }[]
+  parts: { name: string; title: string; seconds: number; comparisons: ComparisonResult[]; targets: TargetResult[] }[]
 }
 
 /** The rows of a comparison. */

@@ -76,7 +76,7 @@ export async function runComparison(
 ): Promise<ComparisonResult> {
   const { id, title, how, against, figures } = comparison
   const { measured, failed } = await alternate(present, rounds, run, comparison.run, (round, name, outcome) => {
-    const label = `${title}, ${round === 0 ? 'warm-up' : `round ${round} of ${rounds}`}, ${name}`
+    const label = `${title}, ${rounds === 0 ? 'once' : round === 0 ? 'warm-up' : `round ${round} of ${rounds}`}, ${name}`
     if (outcome instanceof Error) progress.skip(rounds - round)
     progress.tell(`${label}: ${outcome instanceof Error ? `FAILED: ${outcome.message}` : summary(comparison, outcome)}`)
   })

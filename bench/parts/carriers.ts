@@ -66,8 +66,8 @@ export function carriersFor(workload: Workload, wanted: Partial<Record<Mode, rea
 
 /** What Hubwire does in the first round, before anything is known of this machine. */
 function firstCount({ kind, payload, receivers, inFlight = 1 }: Workload): number {
-  if (kind !== 'events') return inFlight === 1 ? 6000 : 60_000
-  return Math.min(200_000 / Math.sqrt(receivers), 3e8 / bytesOf(payload) / receivers)
+  if (kind !== 'events') return inFlight === 1 ? 2000 : 15_000
+  return Math.min(50_000 / Math.sqrt(receivers), 8e7 / bytesOf(payload) / receivers)
 }
 
 export function runCarrier(workload: Workload): Comparison['run'] {

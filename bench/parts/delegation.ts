@@ -5,7 +5,7 @@ import { type Comparison, cpu, latency, type Mode, more, type Part, rate, type T
 /** Of a run. */
 const SECONDS = 3
 
-const P99 = latency('p99', '/ping p99')
+const P99 = latency('p99', '/ping p99', 'ms')
 
 function pings(how: 'offered' | 'autocannon', title: string, words: string, from: Mode): Comparison {
   return {
@@ -23,7 +23,7 @@ function pings(how: 'offered' | 'autocannon', title: string, words: string, from
     against: 'inline',
     figures: [
       P99,
-      latency('p50', '/ping p50'),
+      latency('p50', '/ping p50', 'ms'),
       more('report p50', 'ms'),
       rate('pings'),
       cpu('primary'),

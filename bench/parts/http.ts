@@ -3,7 +3,6 @@ import { runContestant } from '../alternate.js'
 import {
   type Comparison,
   type Contestant,
-  type Figure,
   latency,
   type Mode,
   more,
@@ -14,12 +13,13 @@ import {
   type Target,
   WORKERS_CPU,
 } from '../comparison.js'
-import { CONNECTIONS, POLLING_CLIENTS, WORKERS, type Workload } from '../http-workloads.js'
+import { CONNECTIONS, OFFERED, POLLING_CLIENTS, WORKERS, type Workload } from '../http-workloads.js'
 
 /** Of a run, in seconds: autocannon knows whole ones. */
 const SECONDS = 2
 
 const REQUESTS = rate('requests')
+const LATENCIES = [latency('p99', 'latency p99', 'ms'), latency('p50', 'latency p50', 'ms')]
 const NO_SESSIONS = 'its clients do not stay where their session is'
 
 const ALL: Contestant[] = [
@@ -34,18 +34,18 @@ function http(
   workload: Workload,
   title: string,
   from: Mode,
-  { contestants = ALL, against = 'plain', figures = [] as Figure[], how = '' } = {},
+  { contestants = ALL, against = 'plain', figures = [REQUESTS], load = 'autocannon', how = '' } = {},
 ): Comparison {
   return {
     id: `http-${workload}`,
     title,
     how:
-      `autocannon for ${SECONDS} s, and for one before it, from a process of its own: ${CONNECTIONS} connections to ${WORKERS} workers. ` +
+      `${load} for ${SECONDS} s, and for one before it, from a process of its own: ${CONNECTIONS} connections to ${WORKERS} workers. ` +
       `Only answers with a status of 2xx count. \`attached\` is Hubwire with Socket.IO on its workers.${how}`,
     from,
     contestants,
     against,
-    figures: [REQUESTS, ...figures, latency('p50'), latency('p99'), PRIMARY_CPU, WORKERS_CPU, OWN_MEMORY],
+    figures: [...figures, ...LATENCIES, PRIMARY_CPU, WORKERS_CPU, OWN_MEMORY],
     run: (name) =>
       runContestant(new URL(`../http-contestants/${name}.js`, import.meta.url), [workload, String(SECONDS)]),
   }
@@ -63,12 +63,17 @@ export const httpPart: Part = {
   title: 'HTTP',
   comparisons: [
     http('get', 'GET, kept-alive connections', 'quick'),
+    http('offered', `GET, ${OFFERED.toLocaleString('en')} a second offered`, 'default', {
+      load: `Node's own client asks ${OFFERED.toLocaleString('en')} times a second, whatever became of those before,`,
+      figures: [],
+      how: ' Each request is timed from the moment at which it was due.',
+    }),
     http('post', 'POST of 10 kB, kept-alive connections', 'full'),
     http('close', 'GET, a connection for each', 'full'),
     http('polling', 'GET beside Socket.IO clients that poll', 'full', {
       contestants: WITH_SESSIONS,
       against: 'sticky',
-      figures: [more('round trips of polling clients', 'per second', true)],
+      figures: [REQUESTS, more('round trips of polling clients', 'per second', true)],
       how: ` Beside it ${POLLING_CLIENTS} polling clients each ask and are answered, all the time.`,
     }),
   ],

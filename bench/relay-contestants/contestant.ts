@@ -56,6 +56,7 @@ async function primary(contestant: Contestant): Promise<void> {
   const seats = contestant.threads ? [SENDER] : [SENDER, ...receivers(job)]
   const workers = () => Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
   const pids = () => workers().flatMap(({ process: { pid } }) => (pid === undefined ? [] : [pid]))
+  let sender: number | undefined
   let starting = seats.length
   let stopwatch: Stopwatch
   let go = () => {}
@@ -66,7 +67,10 @@ async function primary(contestant: Contestant): Promise<void> {
         count: job.count,
         dones: job.kind === 'events' ? job.receivers : 1,
         processes: [
-          ...pids().map((pid) => ({ name: 'workers', pid })),
+          ...pids().flatMap((pid) => [
+            { name: 'workers', pid },
+            { name: pid === sender ? 'sender' : 'receivers', pid },
+          ]),
           ...(contestant.server ? serverProcesses(contestant.server) : []),
         ],
       },
@@ -83,7 +87,10 @@ async function primary(contestant: Contestant): Promise<void> {
     if (!isControl(message)) return
     if (message.bench === 'done') return stopwatch.done(message.latency)
     if (message.bench !== 'ready') return
-    if (message.seat === SENDER) go = () => worker.send({ bench: 'go' } satisfies Control)
+    if (message.seat === SENDER) {
+      sender = worker.process.pid
+      go = () => worker.send({ bench: 'go' } satisfies Control)
+    }
     if (--starting === 0) start()
   })
   // Whoever dies takes the run with it, at once; at its end they are killed by the one that exits.

@@ -56,7 +56,10 @@ async function primary(contestant: Contestant): Promise<void> {
       count: job.count,
       dones: 1,
       processes: [
-        ...workers.map((pid) => ({ name: 'workers', pid })),
+        ...workers.flatMap((pid) => [
+          { name: 'workers', pid },
+          { name: pid === sender.worker.process.pid ? 'sender' : 'receivers', pid },
+        ]),
         ...(contestant.server ? serverProcesses(contestant.server) : []),
       ],
     },
