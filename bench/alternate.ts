@@ -56,12 +56,12 @@ export interface Rounds {
 
 /**
  * Has the contestants do the same job in turn, round after round, so that a noisy minute hits them all. The order
- * rotates. The first round only warms up the machine; each round tells how much the next can do in `target`
- * milliseconds. Whoever fails is out. With no rounds at all the one that warms up is what there is.
+ * rotates. Where there are more turns than rounds, the first only warms up the machine. Each round tells how much the
+ * next can do in `target` milliseconds. Whoever fails is out.
  */
 export async function alternate(
   names: readonly string[],
-  rounds: number,
+  { rounds, turns }: { rounds: number; turns: number },
   target: number,
   run: (name: string, known: number | undefined) => Promise<Measurement>,
   progress: (round: number, name: string, outcome: Measurement | Error) => void,
@@ -69,9 +69,9 @@ export async function alternate(
   const counts = new Map<string, number>()
   const measured = new Map<string, Measurement[]>(names.map((name) => [name, []]))
   const failed = new Map<string, string>()
-  for (let round = 0; round <= rounds; round++) {
-    for (let turn = 0; turn < names.length; turn++) {
-      const name = names[(turn + round) % names.length] as string
+  for (let round = rounds + 1 - turns; round <= rounds; round++) {
+    for (let place = 0; place < names.length; place++) {
+      const name = names[(place + round) % names.length] as string
       if (failed.has(name)) continue
       try {
         const measurement = await run(name, counts.get(name))
@@ -105,8 +105,8 @@ export function summarize(values: readonly number[]): Summary {
 
 /** The line that says what went wrong, of all that a process printed; stacks have paths, and tell nobody else anything. */
 function lastError(stderr: string): string {
-  const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !/^\s+at /.test(line))
-  return (lines.findLast((line) => /^\w*Error\b.*:/.test(line)) ?? lines.at(-1) ?? '').trim().slice(0, 300)
+  const lines = stderr.split('\n').filter((line) => !/^\s*$|^\s+at |^Node\.js v/.test(line))
+  return (lines.findLast((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? '').trim().slice(0, 300)
 }
 
 function kill(pid: number): void {

@@ -33,6 +33,10 @@ export interface Comparison {
   how: string
   from: Mode
   contestants: Contestant[]
+  /**
+   * Whether a turn takes its time whoever does it, and warms up by itself: then there is no round that is not counted.
+   */
+  paced?: boolean
   /** Whom the ratios are to. */
   against: string
   /** The first is drawn. */
@@ -49,6 +53,11 @@ export type Target = { comparison: string; figure: Figure; of?: string } & (
   | { against: string; ratio: number }
   | { most: number }
 )
+
+/** How many turns each contestant takes: the rounds, and one to warm up. */
+export function turnsOf({ paced = false }: Comparison, rounds: number): number {
+  return rounds === 0 || !paced ? rounds + 1 : rounds
+}
 
 /** A part of the bench, which may be run by itself. */
 export interface Part {

@@ -13,7 +13,7 @@ export type Workload = (typeof WORKLOADS)[number]
 export const WORKERS = 2
 export const CONNECTIONS = 50
 /** Of `offered`, requests a second. */
-export const OFFERED = 2000
+export const OFFERED = 1000
 /** Of `polling`, beside the connections. */
 export const POLLING_CLIENTS = 10
 /** Bytes of a posted body. */

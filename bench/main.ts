@@ -12,6 +12,7 @@
  */
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { turnsOf } from './comparison.js'
 import { readOptions } from './options.js'
 import { PARTS } from './parts/index.js'
 import { write } from './report.js'
@@ -39,7 +40,9 @@ const start = performance.now()
 const parts = PARTS.filter(({ name }) => options.parts.includes(name))
 const brokers = await findBrokers(parts)
 const fields = parts.map((part) => chosen(part, options).map((comparison) => fieldOf(comparison, brokers, options)))
-const turns = fields.flat().reduce((sum, { present }) => sum + present.length * (rounds + 1), 0)
+const turns = fields
+  .flat()
+  .reduce((sum, { present, comparison }) => sum + present.length * turnsOf(comparison, rounds), 0)
 const servers = [...brokers].flatMap(([name, found]) => ('version' in found ? [[`${name} server`, found.version]] : []))
 const results: Results = {
   date: new Date().toISOString(),
@@ -51,7 +54,7 @@ const results: Results = {
   versions: { 'Node.js': process.version, ...Object.fromEntries(servers), ...packageVersions(PACKAGES) },
   parts: [],
 }
-console.log(`${turns} turns${rounds === 0 ? '' : `: ${rounds} rounds, and one to warm up`}`)
+console.log(`${turns} turns${rounds === 0 ? '' : `, in ${rounds} rounds`}`)
 for (const [broker, found] of brokers) if ('why' in found) console.log(`skipped: ${broker}, because ${found.why}`)
 
 const progress = new Progress(turns)

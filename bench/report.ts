@@ -27,7 +27,7 @@ function page(results: Results, drawn: ReadonlySet<string>): string {
   const turns =
     rounds === 0
       ? 'one turn for each, a smoke test whose figures say nothing'
-      : `${rounds} ${rounds === 1 ? 'round' : 'rounds'} after one that is not counted`
+      : `${rounds} ${rounds === 1 ? 'round' : 'rounds'}, after one that is not counted where a turn is shorter than a second`
   const lines = [
     '# Results',
     '',

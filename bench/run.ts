@@ -2,7 +2,7 @@
 import { alternate } from './alternate.js'
 import { type Broker, find } from './brokers.js'
 import { amount } from './chart.js'
-import { type Comparison, type Contestant, MODES, type Mode, type Part } from './comparison.js'
+import { type Comparison, type Contestant, MODES, type Mode, type Part, turnsOf } from './comparison.js'
 import type { Measurement } from './measurement.js'
 import type { BenchOptions } from './options.js'
 import { type Absent, type ComparisonResult, rowsOf } from './results.js'
@@ -75,11 +75,19 @@ export async function runComparison(
   progress: Progress,
 ): Promise<ComparisonResult> {
   const { id, title, how, against, figures } = comparison
-  const { measured, failed } = await alternate(present, rounds, run, comparison.run, (round, name, outcome) => {
-    const label = `${title}, ${rounds === 0 ? 'once' : round === 0 ? 'warm-up' : `round ${round} of ${rounds}`}, ${name}`
-    if (outcome instanceof Error) progress.skip(rounds - round)
-    progress.tell(`${label}: ${outcome instanceof Error ? `FAILED: ${outcome.message}` : summary(comparison, outcome)}`)
-  })
+  const { measured, failed } = await alternate(
+    present,
+    { rounds, turns: turnsOf(comparison, rounds) },
+    run,
+    comparison.run,
+    (round, name, outcome) => {
+      const label = `${title}, ${rounds === 0 ? 'once' : round === 0 ? 'warm-up' : `round ${round} of ${rounds}`}, ${name}`
+      if (outcome instanceof Error) progress.skip(rounds - round)
+      progress.tell(
+        `${label}: ${outcome instanceof Error ? `FAILED: ${outcome.message}` : summary(comparison, outcome)}`,
+      )
+    },
+  )
   return {
     id,
     title,

@@ -32,6 +32,7 @@ const idle: Comparison = {
     { name: 'cluster', from: 'quick' },
     { name: 'hubwire', from: 'quick' },
   ],
+  paced: true,
   against: 'cluster',
   figures: [more('start', 'ms'), more('primary', 'MB'), more('each worker', 'MB'), more('each connection', 'kB')],
   run: async (name) => runContestant(new URL(`costs-contestants/${name}.js`, await installed()), []),

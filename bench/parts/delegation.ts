@@ -3,7 +3,7 @@ import { runContestant } from '../alternate.js'
 import { type Comparison, cpu, latency, type Mode, more, type Part, rate, type Target } from '../comparison.js'
 
 /** Of a run. */
-const SECONDS = 3
+const SECONDS = 2
 
 const P99 = latency('p99', '/ping p99', 'ms')
 
@@ -20,6 +20,7 @@ function pings(how: 'offered' | 'autocannon', title: string, words: string, from
       { name: 'inline', from: 'quick' },
       { name: 'delegated', from: 'quick' },
     ],
+    paced: true,
     against: 'inline',
     figures: [
       P99,

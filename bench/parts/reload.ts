@@ -24,6 +24,7 @@ const sessions: Comparison = {
     { name: 'official', from: 'quick' },
     { name: 'hubwire', from: 'quick' },
   ],
+  paced: true,
   against: 'official',
   figures: [GAP, MOVING, more('disconnected', '%'), more('lost', '%'), ...CPU],
   run: (name) => runContestant(new URL(`../reload-contestants/${name}.js`, import.meta.url), []),

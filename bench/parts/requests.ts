@@ -23,6 +23,7 @@ function requests(
     how: `${how} The answer is what was sent, an object of 100 B. CPU is for each request.`,
     from,
     contestants: carriersFor(workload, { quick: ['naive', 'hubwire'], default: usual }),
+    paced: load.rate !== undefined,
     against: 'naive',
     figures: [...figures, ...COSTS],
     run: runCarrier(workload),

@@ -6,7 +6,11 @@ import { type Comparison, type Contestant, cpu, latency, more, type Part, rate, 
 const SECONDS = 2
 
 const P99 = latency('p99', 'round trip p99')
-const CONTESTANTS: Contestant[] = ['calm', 'direct', 'routed'].map((name) => ({ name, from: 'quick' }))
+const CONTESTANTS: Contestant[] = [
+  { name: 'calm', from: 'full' },
+  { name: 'direct', from: 'quick' },
+  { name: 'routed', from: 'quick' },
+]
 
 function connections(perSecond: number, from: Comparison['from']): Comparison {
   return {
@@ -19,6 +23,7 @@ function connections(perSecond: number, from: Comparison['from']): Comparison {
       'when each was due to its answer. CPU is for each connection, messages included.',
     from,
     contestants: CONTESTANTS,
+    paced: true,
     against: 'direct',
     figures: [P99, latency('p50', 'round trip p50'), more('connect p99', 'ms'), rate('connections'), cpu('primary')],
     run: (name) =>

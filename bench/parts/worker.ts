@@ -18,6 +18,7 @@ function messages(perSecond: number, why: string, from: Mode, others: readonly s
     how: `${why} One worker sends at that rate, 100 B each, another receives. Load is CPU time as a share of one core.`,
     from,
     contestants,
+    paced: true,
     against: 'naive',
     figures: [ONE_LOAD, load('primary'), load('server'), rate('messages'), OWN_MEMORY],
     run: runCarrier(workload),

@@ -48,6 +48,7 @@ class Client {
   #upgraded = false
   #isThere = false
   #last = 0
+  #onThere = () => {}
   disconnected = false
   received = 0
   gap = 0
@@ -57,7 +58,15 @@ class Client {
     this.listens = listens
   }
 
-  connect(): Promise<void> {
+  /** Resolves when it is there, be it at the second attempt. */
+  start(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onThere = resolve
+      this.#connect()
+    })
+  }
+
+  #connect(): void {
     this.#upgraded = false
     this.#rest = Buffer.alloc(0)
     const socket = net.connect({ port: this.#port, host: '127.0.0.1', noDelay: true })
@@ -69,7 +78,7 @@ class Client {
     socket.setTimeout(CONNECT_TIMEOUT, () => this.#isThere || socket.destroy())
     socket.on('error', () => {})
     socket.once('close', () => this.#onClose())
-    return new Promise((resolve) => socket.on('data', (chunk) => this.#read(socket, chunk, resolve)))
+    socket.on('data', (chunk) => this.#read(socket, chunk))
   }
 
   watch(): void {
@@ -83,10 +92,10 @@ class Client {
     if (this.#isThere) connected--
     this.#isThere = false
     this.disconnected = true
-    setTimeout(() => this.connect(), RECONNECTION_DELAY * (0.5 + Math.random()))
+    setTimeout(() => this.#connect(), RECONNECTION_DELAY * (0.5 + Math.random()))
   }
 
-  #read(socket: net.Socket, chunk: Buffer, onConnected: () => void): void {
+  #read(socket: net.Socket, chunk: Buffer): void {
     let data = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk
     if (!this.#upgraded) {
       const end = data.indexOf('\r\n\r\n')
@@ -104,17 +113,17 @@ class Client {
       const length = short < 126 ? short : data.readUInt16BE(at + 2)
       if (start + length > data.length) break
       if (data[start] === PING) socket.write(frame('3'))
-      else if (data[start] === MESSAGE && data[start + 1] === CONNECT) this.#onConnect(onConnected)
+      else if (data[start] === MESSAGE && data[start + 1] === CONNECT) this.#onConnect()
       else if (data[start] === MESSAGE && data[start + 1] === EVENT) this.#onEvent()
       at = start + length
     }
     this.#rest = data.subarray(at)
   }
 
-  #onConnect(onConnected: () => void): void {
+  #onConnect(): void {
     this.#isThere = true
     connected++
-    onConnected()
+    this.#onThere()
     if (connected === wanted) tell({ t: 'connected' })
   }
 
@@ -138,7 +147,7 @@ async function connect({ port, count, listeners }: Extract<ToClients, { t: 'conn
   const every = Math.floor(count / listeners)
   for (let i = 0; i < count; i++) clients.push(new Client(port, i % every === 0))
   for (let i = 0; i < count; i += BUNCH) {
-    await Promise.all(clients.slice(i, i + BUNCH).map((client) => client.connect()))
+    await Promise.all(clients.slice(i, i + BUNCH).map((client) => client.start()))
   }
 }
 
