@@ -4,7 +4,7 @@ import type { ComparisonResult } from './results.js'
 const WIDTH = 720
 const BAR = 22
 const GAP = 8
-const LEFT = 130
+const LEFT = 150
 const RIGHT = 150
 const TOP = 50
 

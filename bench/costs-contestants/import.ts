@@ -3,7 +3,7 @@ import { report } from '../measurement.js'
 
 const name = process.argv[2] ?? ''
 const start = performance.now()
-if (name !== 'nothing') await import(name)
+await import(name)
 const took = performance.now() - start
 const { user, system } = process.cpuUsage()
 const usage = [{ name: 'primary', cpu: user + system, memory: process.memoryUsage().rss }]

@@ -3,7 +3,7 @@ import { runContestant } from '../alternate.js'
 import { type Comparison, more, type Part, type Target } from '../comparison.js'
 import { installed } from '../installed.js'
 
-const PACKAGES = ['nothing', 'hubwire', 'hubwire/socket.io', 'ioredis', 'nats', 'socket.io', 'bullmq']
+const PACKAGES = ['hubwire', 'hubwire/socket.io', 'ioredis', 'nats', 'socket.io', 'bullmq']
 
 const IMPORT = more('import', 'ms')
 
