@@ -23,7 +23,7 @@ export interface BenchOptions {
 /** Of each mode, the rounds and the time of a run: long against what is counted, short against the patience. */
 const DEFAULTS: Record<Mode, { rounds: number; run: number }> = {
   quick: { rounds: 0, run: 150 },
-  default: { rounds: 5, run: 400 },
+  default: { rounds: 5, run: 300 },
   full: { rounds: 7, run: 1500 },
 }
 

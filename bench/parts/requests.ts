@@ -69,7 +69,7 @@ export const requestsPart: Part = {
     saturated(64, 'quick', ['redis', 'nats']),
     saturated(512, 'default', []),
     offered(1000, 'default', ['nats']),
-    offered(20_000, 'default', []),
+    offered(20_000, 'full', []),
   ],
   targets,
 }
