@@ -53,7 +53,11 @@ function page(results: Results, drawn: ReadonlySet<string>): string {
     '- Memory is what was resident at the peak of each process, added up, what Node.js itself takes included.',
     '- Latency where the load is offered at a fixed rate is counted from the moment at which a request should have been sent,',
     '  whatever became of those before. Elsewhere it is that at saturation: who asks waits for an answer before it asks again.',
-    '- Hubwire is given no options. All processes and servers are on this one machine.',
+    "- Hubwire is given no options, but for `pipe`, which is Hubwire with `transport: 'pipe'`. All processes and servers are",
+    '  on this one machine. Each contestant is a short file in one of the folders of contestants beside this page. `naive` is',
+    "  `process.send`, whose primary passes on object by object; `advanced` the same with `serialization: 'advanced'`; `bare`",
+    '  a sketch that batches strings, with no feature at all; `redis` ioredis, or the Redis adapter; `cluster` is',
+    '  `@socket.io/cluster-adapter`, or plain `node:cluster` where Socket.IO does not take part.',
     '',
   ]
   if (targets.length > 0) {
