@@ -134,10 +134,16 @@ export class WebSocketDepartures {
   }
 
   #depart(server: WebSocketServer, index: number, ws: WebSocket, request: IncomingMessage): void {
-    const n = ++this.#last
-    const app = this.#ask(ws)
-    const unsent = this.#held.get(ws)?.messages ?? []
+    // What the application sends when it is asked moves, too.
+    const { messages: unsent, release } = this.#held.get(ws) ?? hold(ws)
     this.#held.delete(ws)
+    const app = this.#ask(ws)
+    if (ws.readyState !== OPEN) {
+      // It has closed it.
+      release()
+      return
+    }
+    const n = ++this.#last
     server.clients.delete(ws)
     standIn(ws, {
       send: (data) => this.#pass(n, { op: 'send', data }),

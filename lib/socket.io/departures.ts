@@ -235,8 +235,17 @@ export class Departures {
     const n = ++this.#last
     const { id } = conn
     const polls = isPolling(conn)
-    const sockets = client ? socketsOf(client) : []
-    const states = sockets.map((socket) => socketState(socket, pidOf(socket), this.#ask(socket)))
+    // What the application sends when it is asked moves, too; and what it disconnects does not.
+    const release = hold(conn)
+    const asked = (client ? socketsOf(client) : []).map((socket) => ({ socket, app: this.#ask(socket) }))
+    if (conn.readyState !== 'open') {
+      release()
+      this.#whereabouts.forget(id)
+      return
+    }
+    const still = asked.filter(({ socket }) => socket.connected)
+    const sockets = still.map(({ socket }) => socket)
+    const states = still.map(({ socket, app }) => socketState(socket, pidOf(socket), app))
     const send = (packet: Part[]) => this.#pass(to, n, 'write', packet)
     // Without a namespace nobody here knows the session but Socket.IO's own timer.
     const close = () => client && this.#pass(to, n, 'close', undefined)
