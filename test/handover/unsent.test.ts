@@ -39,7 +39,7 @@ function assertComplete(packets: readonly string[]): void {
     ...Array.from({ length: 60 }, (_, i) => `42["filling",${i},"x"]`),
     ...Array.from({ length: n }, (_, i) => [
       `451-["count",${i},{"_placeholder":true,"num":0}]`,
-      i.toString(16).padStart(2, '0'),
+      (i & 255).toString(16).padStart(2, '0'),
     ]).flat(),
     `42["counted",${n}]`,
   ])
