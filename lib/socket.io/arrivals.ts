@@ -15,8 +15,13 @@ import type { Shadow } from './shadows.js'
 import type { AnyServer } from './types.js'
 import type { Whereabouts } from './whereabouts.js'
 
-/** How long a session's connection, and its sockets, may take to come when the process that had it is gone. In milliseconds. */
-const PATIENCE = 5000
+/**
+ * How long a session's connection may take to come when the process that had it is gone; and how long it is kept when it
+ * has come before the word of it. In milliseconds.
+ */
+const PATIENCE = 30_000
+
+const LATE = 'it was not open within handoverTimeout'
 
 /** What a socket was given by the process that had it before. */
 export interface Handover {
@@ -112,7 +117,7 @@ export class Arrivals {
       if (arrival.conn || arrival.ended) continue
       arrival.released = true
       this.#open(arrival)
-      if (!arrival.opening) setTimeout(() => arrival.handle || this.#fail(arrival), PATIENCE).unref()
+      if (!arrival.opening) setTimeout(() => arrival.handle || this.#giveUp(arrival), PATIENCE).unref()
     }
   }
 
@@ -171,14 +176,12 @@ export class Arrivals {
     }
     this.#handles.delete(key)
     this.#arrivals.set(key, arrival)
-    const { id, polls, within } = state
+    const { id, polls } = state
     if (polls) {
       this.#whereabouts.hold(id, { polls })
       arrived.then(() => this.#whereabouts.settle(id, 'here'))
+      this.#limit(arrival)
     }
-    const timer = after(within, () => this.#fail(arrival))
-    timer?.unref()
-    arrived.then(() => clearTimeout(timer))
     // From here on what comes is for it, and what this process sends: the one that had it hears so.
     for (const socket of state.sockets) this.#shadow(arrival, socket)
     this.#pass(arrival, 'adopted')
@@ -257,13 +260,26 @@ export class Arrivals {
     if (arrival.opening || arrival.ended || !arrival.released) return
     if (!arrival.handle && !arrival.state.polls) return
     arrival.opening = true
+    // Not sooner: a connection comes as long as the process that has it lives, and on a busy machine that takes its time.
+    if (!arrival.state.polls) this.#limit(arrival)
     this.#bringUp(arrival).catch((error) => {
       this.#fail(arrival)
-      process.emitWarning(
-        `A session of Socket.IO could not be taken over, and will connect anew: ${(error as Error).message}`,
-        { type: 'Hubwire', code: 'ERR_HUB_SOCKET_IO' },
-      )
+      warn((error as Error).message)
     })
+  }
+
+  /** It is lost unless it is open in time. */
+  #limit(arrival: Arrival): void {
+    const timer = after(arrival.state.within, () => this.#giveUp(arrival))
+    timer?.unref()
+    arrival.arrived.then(() => clearTimeout(timer))
+  }
+
+  #giveUp(arrival: Arrival): void {
+    if (arrival.ended) return
+    this.#fail(arrival)
+    // Whoever is about to open it finds out, and says so.
+    if (!arrival.opening) warn(arrival.state.polls ? LATE : 'its connection has not come')
   }
 
   async #bringUp(arrival: Arrival): Promise<void> {
@@ -278,7 +294,7 @@ export class Arrivals {
     let conn: Conn
     try {
       opened = await openMoved(this.#io, id, request, raw)
-      if (arrival.ended) throw new Error('it was not open within handoverTimeout')
+      if (arrival.ended) throw new Error(LATE)
       if (!opened) throw new Error('this version of engine.io, or of ws, is not one that Hubwire knows')
       conn = opened.conn
       this.#byConn.set(conn, arrival)
@@ -355,6 +371,13 @@ export class Arrivals {
 /** Binary parts are Buffers to engine.io. */
 function received(part: Part): Part {
   return typeof part === 'string' ? part : Buffer.from(part.buffer, part.byteOffset, part.byteLength)
+}
+
+function warn(why: string): void {
+  process.emitWarning(`A session of Socket.IO could not be taken over, and will connect anew: ${why}.`, {
+    type: 'Hubwire',
+    code: 'ERR_HUB_SOCKET_IO',
+  })
 }
 
 function writeParts(conn: Conn, packet: readonly Part[]): void {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'uvu'
-import { until } from '../reload/app.js'
+import { memberOf, until } from '../reload/app.js'
 import { frame, RawClient } from './raw-client.js'
 import { serving, site } from './site.js'
 
@@ -45,5 +45,32 @@ for (const socketIo of VERSIONS) {
     )
   }
 }
+
+site(
+  'a connection that takes longer to come than handoverTimeout, because the primary is busy, is not cut off',
+  { body: BODY, attach: "{ onHandover: () => tell('asked') }", hub: { handoverTimeout: 3000, gracePeriod: 60_000 } },
+  async ({ hub, port }) => {
+    // So many leave at first, and no other one has to wait for them.
+    const clients = [new RawClient(port), new RawClient(port)]
+    for (const client of clients) await client.connect()
+    let busy = false
+    hub.on('told', (_, what) => {
+      if (what !== 'asked' || busy) return
+      busy = true
+      // By now the new process has been told of them.
+      const since = performance.now()
+      while (performance.now() - since < 4000);
+    })
+    await hub.reload()
+    assert.ok(busy)
+    for (const client of clients) {
+      client.send(frame(1, '421["who"]'))
+      await until(() => client.packets.length > 0 || client.ended, 'it goes on')
+      assert.deepEqual(client.packets, [`431[${memberOf(hub, 'web-1').pid}]`])
+    }
+    assert.deepEqual(hub.stats().handover, { moved: 2, left: 0 })
+    for (const client of clients) client.close()
+  },
+)
 
 test.run()
