@@ -1,3 +1,5 @@
+import fs from 'node:fs'
+import path from 'node:path'
 import type { Page } from 'playwright-core'
 import * as assert from 'uvu/assert'
 import { agree, type ChatSite, type Client, chatSuite, type Tab, until, watchFor } from './chat.js'
@@ -142,5 +144,57 @@ chat('at a deploy the release and the process of each tab change, and its connec
   assert.is((await late.served()).release, 3)
   assert.equal(await agree([late], 50), (await ann.texts()).slice(-50))
 })
+
+chat(
+  'a deploy of code that crashes at its start is told of, and the chat goes on; the next one is as any other',
+  async (site) => {
+    const ann = await site.open()
+    const connection = watchConnection(ann.page)
+    await ann.logIn('ann')
+    const ben = await site.join('ben')
+    const eve = await site.client('eve')
+    const disconnects: string[] = []
+    eve.on('disconnect', (reason) => disconnects.push(reason))
+    for (const tab of [ann, ben]) await tab.showsOnline('ann', 'ben', 'eve')
+    const absence = await watchFor(ann, 'ben')
+    const before = await ann.served()
+    const webs = WORKERS.filter((id) => id.startsWith('web'))
+    const pids = webs.map((id) => site.pidOf(id))
+
+    const file = path.join(site.folder, 'web.js')
+    const code = fs.readFileSync(file)
+    fs.writeFileSync(file, "throw new Error('release 2 was never tried')")
+    const stop = talk(eve, 'eve says')
+    await ann.deployButton.click()
+    for (const tab of [ann, ben]) {
+      const failure = tab.log.getByText('Release 2 is not deployed.')
+      await failure.waitFor()
+      assert.match((await failure.textContent()) ?? '', /web-1.*release 2 was never tried/s)
+      await tab.page.getByRole('button', { name: 'Deploy', exact: true }).waitFor()
+      assert.is(await tab.page.locator('#deploy-progress').isVisible(), false)
+    }
+    assert.equal(await ann.served(), before)
+    assert.equal(
+      webs.map((id) => site.pidOf(id)),
+      pids,
+      'nobody was exchanged',
+    )
+    await ann.say('still here')
+
+    fs.writeFileSync(file, code)
+    await ann.deployButton.click()
+    for (const tab of [ann, ben]) await tab.log.getByText('Release 3 is live').waitFor({ state: 'attached' })
+    const after = await ann.served()
+    assert.is(after.release, 3)
+    assert.is(after.pid, site.pidOf(before.worker))
+    const said = [...(await stop()), 'still here']
+    const texts = await agree([ann, ben], said.length)
+    assert.equal([...texts].sort(), said.sort(), 'each message once')
+    assert.equal([connection.ids.length, connection.ends, connection.connections], [1, 0, 1])
+    assert.equal(disconnects, [])
+    assert.is(await absence(), 0, 'nobody leaves')
+  },
+  { copied: true },
+)
 
 test.run()

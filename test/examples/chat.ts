@@ -1,4 +1,6 @@
 /** The chat as people use it: a running example, and tabs of a browser. */
+import fs from 'node:fs'
+import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
 import { io, type Socket } from 'socket.io-client'
@@ -120,13 +122,16 @@ export type Client = Socket & { welcome: Welcome; messages: Message[] }
 
 export class ChatSite {
   example: Example
+  /** Where its files are. */
+  readonly folder: string
   readonly #browser: Browser
   readonly #contexts: BrowserContext[] = []
   readonly #tabs: Tab[] = []
   readonly #clients: Socket[] = []
 
-  constructor(example: Example, browser: Browser) {
+  constructor(example: Example, browser: Browser, folder = path.dirname(MAIN)) {
     this.example = example
+    this.folder = folder
     this.#browser = browser
   }
 
@@ -232,9 +237,22 @@ export async function watchFor(tab: Tab, name: string): Promise<() => Promise<nu
   return () => tab.page.evaluate<number>('globalThis.absences')
 }
 
-/** Runs the example for one test, and ends it cleanly. */
-async function withChat(browser: Browser, body: (site: ChatSite) => Promise<void>): Promise<void> {
-  const site = new ChatSite(await Example.start(MAIN), browser)
+/** Runs the example for one test, and ends it cleanly. `copied`: from files that the test may change. */
+async function withChat(browser: Browser, body: (site: ChatSite) => Promise<void>, copied: boolean): Promise<void> {
+  if (!copied) return withChatIn(path.dirname(MAIN), browser, body)
+  // Beside it: what it reads elsewhere it finds by its own place.
+  const folder = fs.mkdtempSync(path.join(path.dirname(MAIN), '..', 'chat-'))
+  try {
+    fs.cpSync(path.dirname(MAIN), folder, { recursive: true })
+    await withChatIn(folder, browser, body)
+  } finally {
+    fs.rmSync(folder, { recursive: true })
+  }
+}
+
+async function withChatIn(folder: string, browser: Browser, body: (site: ChatSite) => Promise<void>): Promise<void> {
+  const example = await Example.start(path.join(folder, path.basename(MAIN)))
+  const site = new ChatSite(example, browser, folder)
   try {
     await body(site)
   } catch (error) {
@@ -256,9 +274,9 @@ export function chatSuite(name: string) {
   test.after(() => browser?.close())
   test.after.each(endAll)
 
-  const chat = (title: string, body: (site: ChatSite) => Promise<void>) => {
+  const chat = (title: string, body: (site: ChatSite) => Promise<void>, { copied = false } = {}) => {
     const run = browserPath ? test : test.skip
-    run(title, () => withChat(browser, body))
+    run(title, () => withChat(browser, body, copied))
   }
   return { test, chat }
 }
