@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { canDetach, detach, type RawHandle } from './raw-handle.js'
 
 /**
- * All that reaches into what ws keeps to itself, also where engine.io uses it. Checked against ws 8.17.1 and 8.21.3. A
+ * All that reaches into what ws keeps to itself, also where engine.io uses it. Checked against ws 8.11.0, 8.17.1 and 8.23.0. A
  * connection where something is not as expected is not handed over.
  */
 

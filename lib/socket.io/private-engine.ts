@@ -9,7 +9,7 @@ import type { AnyServer } from './types.js'
 
 /**
  * All that reaches into what engine.io keeps to itself; what is socket.io's own is in `private.ts`, what is that of ws in
- * `http/private-ws.ts`. Checked against engine.io 6.5.5 and 6.6.13. A connection where something is not as expected is not
+ * `http/private-ws.ts`. Checked against engine.io 6.5.2, 6.5.5 and 6.6.13. A connection where something is not as expected is not
  * handed over: it is lost, and its client connects anew.
  */
 

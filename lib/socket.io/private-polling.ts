@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /**
- * All that reaches into what the polling transport of engine.io keeps to itself. Checked against engine.io 6.5.5 and
+ * All that reaches into what the polling transport of engine.io keeps to itself. Checked against engine.io 6.5.2, 6.5.5 and
  * 6.6.13.
  */
 

@@ -62,10 +62,10 @@ function script(random: Random): { bytes: Buffer; expected: string[] } {
   return { bytes: whole, expected }
 }
 
-for (const round of [0, 1]) {
+for (const [round, socketIo] of ['socket.io', 'socket.io-4-7'].entries()) {
   site(
-    `what a client sends may be cut at any byte: seed ${SEED + round}`,
-    { body: ECHO },
+    `what a client sends may be cut at any byte: seed ${SEED + round}, ${socketIo}`,
+    { body: ECHO, socketIo },
     async ({ hub, port, told }) => {
       const random = new Random(SEED + round)
       const { bytes, expected } = script(random)

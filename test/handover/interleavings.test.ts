@@ -8,7 +8,10 @@ import { type Frame, frame, RawClient } from './raw-client.js'
 import { site } from './site.js'
 
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
-const CLIENTS = 12
+const CLIENTS = [
+  ['socket.io', 12],
+  ['socket.io-4-7', 6],
+] as const
 const RELOADS = 2
 /** Between two things that a client does, in milliseconds at most. */
 const PAUSE = 40
@@ -118,58 +121,60 @@ async function play(client: RawClient, bytes: Buffer, random: Random): Promise<v
   client.resume()
 }
 
-site(
-  `whatever clients do at whatever moment, they get what they asked for, once and in order: seed ${SEED}`,
-  { body: BODY, options: OPTIONS, count: 2, hub: { handoverTimeout: 60_000, gracePeriod: 120_000 } },
-  async ({ hub, port }) => {
-    const players = Array.from({ length: CLIENTS }, (_, i) => {
-      const random = new Random(SEED + i)
-      return { client: new RawClient(port), random, ...script(random) }
-    })
-    await Promise.all(players.map(({ client }) => client.connect()))
-    let over = false
-    const reloading = (async () => {
-      for (let i = 0; i < RELOADS; i++) await hub.reload()
-      over = true
-    })()
-    // Those whose script is over sooner begin it anew.
-    const turns = players.map(async (player) => {
-      let times = 0
-      do {
-        await play(player.client, player.bytes, player.random)
-        await sleep(player.random.below(8 * PAUSE))
-        times++
-        // More than is worth looking through, on a machine whose processes take long to start.
-        if (times < MOST) continue
-        await reloading
-      } while (!over)
-      return times
-    })
-    const times = await Promise.all(turns)
-    await reloading
-    const isComplete = ({ client, expected }: (typeof players)[0], i: number) =>
-      client.ended || client.frames.filter(isPacket).length >= expected.length * (times[i] ?? 0)
-    await until(() => players.every(isComplete), 'all have their answers')
-    players.forEach(({ client, expected }, i) => {
-      const all = Array.from({ length: times[i] ?? 0 }, () => expected).flat()
-      assert.equal(client.ended, false, `client ${i} was cut off`)
-      const packets = client.frames.filter(isPacket).map(({ payload }) => known(payload))
-      const wrong = all.findIndex((packet, at) => packet !== packets[at])
-      const near = (some: string[]) => some.slice(Math.max(0, wrong - 6), wrong + 4).join('\n')
-      const why = `client ${i}, seed ${SEED}, packet ${wrong} of ${all.length}:\n${near(all)}\nand not\n${near(packets)}`
-      assert.equal(wrong, -1, why)
-      assert.equal(packets.length, all.length)
-    })
-    assert.equal(hub.stats().handover?.left, 0)
-    // The server's word that a client is to go reaches it wherever it is by then.
-    const reload = hub.reload()
-    for (const { client, random } of players) {
-      await sleep(random.below(PAUSE))
-      client.send(frame(1, '42["leave"]'))
-    }
-    await reload
-    await until(() => players.every(({ client }) => client.ended), 'all were cut off')
-  },
-)
+for (const [socketIo, count] of CLIENTS) {
+  site(
+    `whatever clients do at whatever moment, they get what they asked for, once and in order: seed ${SEED}, ${socketIo}`,
+    { body: BODY, options: OPTIONS, socketIo, count: 2, hub: { handoverTimeout: 60_000, gracePeriod: 120_000 } },
+    async ({ hub, port }) => {
+      const players = Array.from({ length: count }, (_, i) => {
+        const random = new Random(SEED + i)
+        return { client: new RawClient(port), random, ...script(random) }
+      })
+      await Promise.all(players.map(({ client }) => client.connect()))
+      let over = false
+      const reloading = (async () => {
+        for (let i = 0; i < RELOADS; i++) await hub.reload()
+        over = true
+      })()
+      // Those whose script is over sooner begin it anew.
+      const turns = players.map(async (player) => {
+        let times = 0
+        do {
+          await play(player.client, player.bytes, player.random)
+          await sleep(player.random.below(8 * PAUSE))
+          times++
+          // More than is worth looking through, on a machine whose processes take long to start.
+          if (times < MOST) continue
+          await reloading
+        } while (!over)
+        return times
+      })
+      const times = await Promise.all(turns)
+      await reloading
+      const isComplete = ({ client, expected }: (typeof players)[0], i: number) =>
+        client.ended || client.frames.filter(isPacket).length >= expected.length * (times[i] ?? 0)
+      await until(() => players.every(isComplete), 'all have their answers')
+      players.forEach(({ client, expected }, i) => {
+        const all = Array.from({ length: times[i] ?? 0 }, () => expected).flat()
+        assert.equal(client.ended, false, `client ${i} was cut off`)
+        const packets = client.frames.filter(isPacket).map(({ payload }) => known(payload))
+        const wrong = all.findIndex((packet, at) => packet !== packets[at])
+        const near = (some: string[]) => some.slice(Math.max(0, wrong - 6), wrong + 4).join('\n')
+        const why = `client ${i}, seed ${SEED}, packet ${wrong} of ${all.length}:\n${near(all)}\nand not\n${near(packets)}`
+        assert.equal(wrong, -1, why)
+        assert.equal(packets.length, all.length)
+      })
+      assert.equal(hub.stats().handover?.left, 0)
+      // The server's word that a client is to go reaches it wherever it is by then.
+      const reload = hub.reload()
+      for (const { client, random } of players) {
+        await sleep(random.below(PAUSE))
+        client.send(frame(1, '42["leave"]'))
+      }
+      await reload
+      await until(() => players.every(({ client }) => client.ended), 'all were cut off')
+    },
+  )
+}
 
 test.run()
