@@ -1,5 +1,5 @@
 import type { Socket } from 'socket.io'
-import { expectAck, forgetAck } from './private.js'
+import { expectAck, forgetAck } from './private-acks.js'
 
 /** Acknowledgements of one packet that sockets of this process still owe. */
 interface Expected {

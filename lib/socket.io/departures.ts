@@ -6,19 +6,8 @@ import type { Member } from '../member.js'
 import type { Details } from './details.js'
 import type { Doors } from './doors.js'
 import { missingBeats } from './heartbeats.js'
-import {
-  acknowledged,
-  begunPacket,
-  type ClientOf,
-  clientOf,
-  divert,
-  hasDefaultParser,
-  isAwaited,
-  isComing,
-  makeStandIn,
-  socketsOf,
-  tellGone,
-} from './private.js'
+import { hasDefaultParser } from './private.js'
+import { acknowledged, isAwaited } from './private-acks.js'
 import {
   type Conn,
   connectionsOf,
@@ -31,6 +20,16 @@ import {
   requestState,
   take,
 } from './private-engine.js'
+import {
+  begunPacket,
+  type ClientOf,
+  clientOf,
+  divert,
+  isComing,
+  makeStandIn,
+  socketsOf,
+  tellGone,
+} from './private-sockets.js'
 import { roomKey } from './room-key.js'
 import { pack, type SessionState, type SocketState, socketState, unpack } from './session-state.js'
 import type { Shadow } from './shadows.js'

@@ -1,16 +1,16 @@
-import { EventEmitter } from 'node:events'
+import type { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
-import { Socket as NetSocket } from 'node:net'
 import type { Socket } from 'socket.io'
 import { type Readiness, takeConnection, type WebSocket, webSocketReadiness } from '../http/private-ws.js'
-import { type RawHandle, type RequestHead, requestHead, reviveRequest } from '../http/raw-handle.js'
-import { hurry, type Polling, pollingReadiness, release, resume, sendAway } from './private-polling.js'
+import { type RawHandle, type RequestHead, requestHead } from '../http/raw-handle.js'
+import { hurry, type Polling, pollingReadiness, release, sendAway } from './private-polling.js'
 import type { AnyServer } from './types.js'
 
 /**
  * All that reaches into what engine.io keeps to itself; what is socket.io's own is in `private.ts`, what is that of ws in
- * `http/private-ws.ts`. Checked against engine.io 6.5.2, 6.5.5 and 6.6.13. A connection where something is not as expected is not
- * handed over: it is lost, and its client connects anew.
+ * `http/private-ws.ts`, and how sessions are opened that come from elsewhere in `private-opening.ts`. Checked against
+ * engine.io 6.5.2, 6.5.5 and 6.6.13. A connection where something is not as expected is not handed over: it is lost, and
+ * its client connects anew.
  */
 
 /** One part of a packet, as engine.io sends it. */
@@ -43,7 +43,7 @@ interface Transport extends Polling {
   readonly socket?: WebSocket
 }
 
-interface Engine {
+export interface Engine {
   clients: Record<string, Conn>
   clientsCount: number
   readonly opts: { readonly pingTimeout: number; readonly initialPacket?: unknown }
@@ -58,7 +58,7 @@ const ignore = () => {}
 
 // Casts below: these members are declared private, or not at all.
 
-function engineOf(io: AnyServer): Engine | undefined {
+export function engineOf(io: AnyServer): Engine | undefined {
   return io.engine as unknown as Engine | undefined
 }
 
@@ -196,15 +196,13 @@ function takeSocket(transport: Transport): ReturnType<typeof takeConnection> {
   return takeConnection(ws)
 }
 
-// The other side
-
 /** What stays of the request that opened a session. */
 export interface RequestState extends RequestHead {
   /** What its connection said of the client. */
   readonly remote: Remote
 }
 
-interface Remote {
+export interface Remote {
   readonly remoteAddress: string | undefined
   readonly remotePort: number | undefined
   readonly remoteFamily: string | undefined
@@ -216,140 +214,4 @@ export function requestState({ request, remoteAddress }: Conn): RequestState {
   const { remotePort, remoteFamily } = request.socket
   const encrypted = 'encrypted' in request.socket ? true : undefined
   return { ...requestHead(request), remote: { remoteAddress, remotePort, remoteFamily, encrypted } }
-}
-
-/** Ids of sessions that are to be opened under the name that they had. */
-const ids = new WeakMap<IncomingMessage, string>()
-
-/** The id of a session that moves, by its request. */
-export function movedId(request: IncomingMessage): string | undefined {
-  return ids.get(request)
-}
-
-/** Undefined when this engine.io is not one that we know. `raw`: the client's connection; without, it polls. */
-export async function openMoved(
-  io: AnyServer,
-  id: string,
-  state: RequestState,
-  raw: NetSocket | undefined,
-): Promise<Opened | undefined> {
-  const engine = engineOf(io)
-  const options = engine?.ws?.options ?? {}
-  if (!engine || typeof engine.handshake !== 'function' || (raw && !options.WebSocket)) return undefined
-  const request = revive(state, raw ?? pastConnection(state.remote))
-  await middlewares(engine, request)
-  const ws = raw && options.WebSocket && new options.WebSocket(null, undefined, options)
-  // The engine's own listener for what goes wrong comes with the transport.
-  const made = ws ? Object.assign(request, { websocket: ws }) : request
-  silentTransports(engine)
-  ids.set(made, id)
-  await engine.handshake(raw ? 'websocket' : 'polling', made, ignore)
-  const conn = engine.clients[id]
-  if (!conn) return undefined
-  // The request has had its answer long ago: who waits for that is told.
-  if (!raw) request.socket.destroy()
-  // The client has been told that the session is open.
-  conn.writeBuffer = []
-  return {
-    conn,
-    start: (unread) => {
-      if (raw && ws) {
-        ws.setSocket(raw, unread, options)
-        conn.transport.writable = true
-      }
-      // The other process may have been about to ask for a sign of life: the client waits for that.
-      conn.sendPacket('ping')
-      conn.resetPingTimeout(engine.opts.pingTimeout)
-    },
-    abandon: () => {
-      // A WebSocket without a connection cannot be closed.
-      if (ws) ws.emit('close')
-      else conn.close(true)
-    },
-  }
-}
-
-const silent = new WeakSet<Engine>()
-
-/** Has transports of sessions that move send nothing before all that their clients are to get first is there. */
-function silentTransports(engine: Engine): void {
-  if (silent.has(engine)) return
-  silent.add(engine)
-  const { createTransport } = engine
-  engine.createTransport = function (name, request) {
-    const transport = createTransport.call(this, name, request)
-    if (ids.has(request)) {
-      if (name === 'polling') resume(transport)
-      else transport.writable = false
-    }
-    return transport
-  }
-}
-
-/** In place of the connection on which a session that polls was opened: it may have ended long ago. */
-function pastConnection(remote: Remote): NetSocket {
-  const socket = new NetSocket()
-  for (const [name, value] of Object.entries(remote)) {
-    if (value !== undefined) Object.defineProperty(socket, name, { value, configurable: true, enumerable: true })
-  }
-  return socket
-}
-
-/** A session that was opened anew around a connection. */
-export interface Opened {
-  readonly conn: Conn
-  /** Begins to read and to write. */
-  start(unread: Buffer): void
-  /** It is not to be started: the session is lost. */
-  abandon(): void
-}
-
-function revive(state: RequestState, raw: NetSocket): Conn['request'] {
-  const request = reviveRequest(state, raw) as Conn['request']
-  request._query = Object.fromEntries(new URL(state.url, 'https://socket.io').searchParams)
-  return request
-}
-
-/** What the middlewares of engine.io are given as the response: enough that they set headers and end it. */
-class NoResponse extends EventEmitter {
-  readonly #headers = new Map<string, unknown>()
-  readonly #refuse: () => void
-
-  constructor(refuse: () => void) {
-    super()
-    this.#refuse = refuse
-  }
-
-  setHeader(name: string, value: unknown): void {
-    this.#headers.set(name.toLowerCase(), value)
-  }
-
-  getHeader(name: string): unknown {
-    return this.#headers.get(name.toLowerCase())
-  }
-
-  removeHeader(name: string): void {
-    this.#headers.delete(name.toLowerCase())
-  }
-
-  write(): void {}
-
-  writeHead(): void {}
-
-  end(): void {
-    this.emit('finish')
-    this.#refuse()
-  }
-}
-
-/** Rejects when one of them does not let the request pass. */
-function middlewares(engine: Engine, request: IncomingMessage): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const response = new NoResponse(() => reject(new Error('a middleware of io.engine has ended the request')))
-    request.socket.once('close', () => response.emit('close'))
-    engine._applyMiddlewares(request, response, (error) => {
-      if (error) reject(error as Error)
-      else resolve()
-    })
-  })
 }

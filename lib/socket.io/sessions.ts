@@ -1,6 +1,6 @@
 import { makeSessionId } from '../http/session-id.js'
 import type { Member } from '../member.js'
-import { movedId } from './private-engine.js'
+import { movedId } from './private-opening.js'
 import type { AnyServer } from './types.js'
 
 type GenerateId = AnyServer['engine']['generateId']
