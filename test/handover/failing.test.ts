@@ -73,4 +73,22 @@ site(
   },
 )
 
+for (const [what, body, next] of [
+  ['whose Socket.IO is of another shape', `${BODY}\nio.sockets._ids = 'none'`, serving(BODY)],
+  ['whose new code has no Socket.IO', BODY, 'http.createServer()'],
+] as const) {
+  site(
+    `sessions of a process ${what} are counted`,
+    { body, hub: { handoverTimeout: 1000, gracePeriod: 60_000 } },
+    async ({ hub, port, app }) => {
+      const client = new RawClient(port)
+      await client.connect()
+      app.write(next.startsWith('http') ? `import http from 'node:http'\nhub.serve(${next})` : next)
+      await hub.reload()
+      await until(() => client.ended, 'it is cut off')
+      assert.deepEqual(hub.stats().handover, { moved: 0, left: 1 })
+    },
+  )
+}
+
 test.run()
