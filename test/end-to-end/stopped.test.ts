@@ -133,7 +133,9 @@ test('with hungAfter it is restarted, what was dropped stays counted, and nobody
 })
 
 test('a producer that heeds false keeps a slow consumer busy, and loses nothing', async () => {
-  await withHub({ workers: [{ id: 'consumer', exec, env: { WORK: '0.2' } }] }, async (hub) => {
+  // However little of the machine the consumer gets: a second without any would make it slow, and rightly.
+  const options = { workers: [{ id: 'consumer', exec, env: { WORK: '0.2' } }], slowAfter: 60_000 }
+  await withHub(options, async (hub) => {
     const slow: string[] = []
     hub.lifecycle.on('slow', ({ id }) => slow.push(id))
     const text = 'x'.repeat(1000)

@@ -1,7 +1,7 @@
 // A hub under load, and a nemesis: npm run test:faults -- --seconds 600 --seed 1
 //
 // A seed repeats the faults, their victims, order and pauses; what the processes are doing at the moment is up to the
-// machine. A failing round is repeated with the seed that it prints. --keep keeps the histories.
+// machine. A failing round is repeated with the seed that it prints. --rounds asks for so many, however long they take.
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -17,6 +17,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '600' },
     seed: { type: 'string', default: String(Date.now() % 1e9) },
     rage: { type: 'string', default: String(RAGE) },
+    rounds: { type: 'string' },
     mutations: { type: 'boolean', default: false },
     only: { type: 'string' },
   },
@@ -36,9 +37,9 @@ async function run(): Promise<void> {
   process.removeAllListeners('warning')
   const seed = Number(values.seed)
   const rage = Number(values.rage)
-  const rounds = Math.max(1, Math.floor(Number(values.seconds) / (rage + ROUND - RAGE)))
+  const rounds = Number(values.rounds ?? Math.max(1, Math.floor(Number(values.seconds) / (rage + ROUND - RAGE))))
   console.log(`seed ${seed}, ${rounds} rounds of ${rage} s`)
-  const latest = (Number(values.seconds) - rage) * 1000
+  const latest = values.rounds === undefined ? (Number(values.seconds) - rage) * 1000 : Number.POSITIVE_INFINITY
   const outcome = await campaign({ seed, rounds, rage: rage * 1000, latest, tell: console.log })
   const { violations, failingSeed, counts, heaps, folder } = outcome
   console.log(

@@ -36,7 +36,10 @@ const name = processName(hub.id, process.pid)
 history = new History(folder, name)
 for (const words of seen) history.write(`W ${words}`)
 const server = createServer((_request, response) => response.end(name))
-const io = attachSocketIo(hub.role === 'web' ? new Server(server, { serveClient: false }) : new Server(), hub)
+// engine.io's client stops polling when its WebSocket has answered, and does not begin again where that is closed before it
+// has taken over: it is lost until its heartbeat fails. On a busy machine engine.io's own 10 s are over by then.
+const options = { serveClient: false, upgradeTimeout: 120_000 }
+const io = attachSocketIo(hub.role === 'web' ? new Server(server, options) : new Server(), hub)
 if (hub.role === 'web') hub.serve(server)
 const load = new Load(hub, io, history, new Random(phase.seed + process.pid))
 
