@@ -263,8 +263,8 @@ export class Forwarding {
     upstream.write(head)
     upstream.pipe(socket)
     socket.pipe(upstream)
-    // What one side said before it went is still on its way to the other.
-    socket.once('close', () => upstream.destroySoon())
+    socket.once('close', () => upstream.destroy())
+    // What the owner said before it went is perhaps still on its way to the client.
     upstream.once('close', () => socket.destroySoon())
   }
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import tls from 'node:tls'
 import fc from 'fast-check'
 import type { PrimaryHub } from 'hubwire'
 import { test } from 'uvu'
@@ -280,6 +281,27 @@ pair('more requests at a time than wait for a server that is busy', async ({ hub
     client.destroy()
   }
 })
+
+const UPGRADE = 'Host: x\r\nConnection: Upgrade\r\nUpgrade: odd\r\nX-Hubwire-Forwarded: made up\r\n\r\n'
+
+pair(
+  'an upgrade that cannot travel tells its owner who the client is, and nobody how',
+  async ({ port, target }) => {
+    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    socket.write(`GET ${target('up:3')} HTTP/1.1\r\n${UPGRADE}`)
+    let received = ''
+    socket.on('data', (chunk) => {
+      received += chunk.toString('latin1')
+    })
+    await once(socket, 'end')
+    assert.match(received, /^HTTP\/1\.1 101 .*\}zzz$/s)
+    const { who, remotePort, rawHeaders } = JSON.parse(received.replace(/^.*\r\n\r\n|zzz$/gs, ''))
+    assert.equal([who, remotePort], ['back', socket.localPort])
+    assert.equal(rawHeaders, ['Host', 'x', 'Connection', 'Upgrade', 'Upgrade', 'odd'])
+    socket.destroy()
+  },
+  { TLS: 'yes' },
+)
 
 pair(
   'where the parser is lenient, what cannot be sent on is refused',

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import http, { type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import https from 'node:https'
 
 /** What happened at a server of these, so far. */
 export interface Seen {
@@ -18,7 +19,10 @@ const CHUNK = Buffer.alloc(16_384, 'x')
  * An HTTP server that answers in all the ways that one can: what to do stands in the parameter `do` of the target. So
  * what comes directly and what was forwarded can be compared.
  */
-export function createOddApp(who: () => string, options: ServerOptions = {}): { server: Server; seen: Seen } {
+export function createOddApp(
+  who: () => string,
+  options: ServerOptions & { key?: Buffer; cert?: Buffer } = {},
+): { server: Server; seen: Seen } {
   const seen: Seen = { begun: 0, finished: 0, aborted: 0, read: 0, written: 0 }
 
   const ways: Record<string, (req: IncomingMessage, res: ServerResponse, value: string) => void> = {
@@ -97,15 +101,31 @@ export function createOddApp(who: () => string, options: ServerOptions = {}): { 
     },
   }
 
-  const server = http.createServer(options, (req, res) => {
+  const onRequest = (req: IncomingMessage, res: ServerResponse) => {
     seen.begun++
     res.once('close', () => {
       if (res.writableFinished) seen.finished++
       else seen.aborted++
     })
     res.setHeader('Date', 'now')
-    const [way = 'echo', value = ''] = /[?&]do=([^&]*)/.exec(req.url ?? '')?.[1]?.split(':') ?? []
+    const { way, value } = wish(req)
     ;(ways[way] ?? ways.echo)?.(req, res, value)
+  }
+  const server: Server = options.key ? https.createServer(options, onRequest) : http.createServer(options, onRequest)
+
+  // Tells which headers came, then writes so many bytes, and ends.
+  server.on('upgrade', (req, socket) => {
+    socket.on('error', () => {})
+    const { value } = wish(req)
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: odd\r\n\r\n`)
+    socket.write(JSON.stringify({ who: who(), remotePort: req.socket.remotePort, rawHeaders: req.rawHeaders }))
+    socket.end('z'.repeat(Number(value)))
+    socket.resume()
   })
   return { server, seen }
+}
+
+function wish({ url = '' }: IncomingMessage): { way: string; value: string } {
+  const [way = 'echo', value = ''] = /[?&]do=([^&]*)/.exec(url)?.[1]?.split(':') ?? []
+  return { way, value }
 }

@@ -1,6 +1,8 @@
+import fs from 'node:fs'
 import { joinHub } from 'hubwire'
 import { memberOf } from '#lib/internal.js'
 import { createOddApp, type Seen } from '../odd-app.js'
+import { tlsFile } from '../tls.js'
 
 export interface Odd {
   tasks: {
@@ -15,7 +17,8 @@ export interface Odd {
 }
 
 const hub = await joinHub<Odd>()
-const { server, seen } = createOddApp(() => hub.id, JSON.parse(process.env.SERVER ?? '{}'))
+const files = process.env.TLS ? { key: fs.readFileSync(tlsFile('key')), cert: fs.readFileSync(tlsFile('cert')) } : {}
+const { server, seen } = createOddApp(() => hub.id, { ...JSON.parse(process.env.SERVER ?? '{}'), ...files })
 hub.serve(server)
 hub.handle('address', () => memberOf(hub, 'a test').address)
 hub.handle('seen', () => seen)

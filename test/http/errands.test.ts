@@ -1,0 +1,295 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import fs from 'node:fs'
+import http, { type RequestListener, type Server } from 'node:http'
+import https from 'node:https'
+import net, { type AddressInfo, type Socket } from 'node:net'
+import os from 'node:os'
+import path from 'node:path'
+import type { Duplex } from 'node:stream'
+import tls from 'node:tls'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { forward } from '#lib/http/forwarded-request.js'
+import { Forwarding } from '#lib/http/forwarding.js'
+import { Progress } from '#lib/http/progress.js'
+import type { Member } from '#lib/member.js'
+import type { Parcel } from '#lib/wire/handle-lane.js'
+import { until } from '../conditions.js'
+import { Client } from './harness.js'
+import { tlsFile } from './tls.js'
+
+// The parts of forwarding, each by itself.
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'errands-'))
+process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
+let sockets = 0
+const newSocket = () => path.join(folder, `${++sockets}.sock`)
+
+/** An HTTP server on a port of its own, while `body` runs. */
+async function served(listener: RequestListener, body: (port: number, server: Server) => Promise<void>): Promise<void> {
+  const server = http.createServer(listener).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  try {
+    await body((server.address() as AddressInfo).port, server)
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
+}
+
+test('what is in progress is forgotten when its client goes, also behind an answer that is not there yet', async () => {
+  const progress = new Progress()
+  let come = 0
+  const listener: RequestListener = (req, res) => {
+    come++
+    if (req.url === '/poll') progress.poll(res)
+    else progress.request(req.url === '/new' ? undefined : req.url, res)
+    if (req.url === '/answered') res.end()
+  }
+  await served(listener, async (port) => {
+    const client = new Client(port)
+    const paths = ['/answered', '/first', '/poll', '/poll', '/new', ...Array(15).fill('/third')]
+    await client.write(paths.map((target) => `GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''))
+    await until(() => come === paths.length && !progress.has('/answered'), 'they come, and one is answered')
+    assert.equal([progress.polls, progress.has('/first'), progress.has('/third')], [2, true, true])
+    assert.is(progress.has(undefined), true)
+    const warnings: Error[] = []
+    process.on('warning', (warning) => warnings.push(warning))
+    client.destroy()
+    await until(() => progress.polls === 0 && !progress.has('/third'), 'they are forgotten')
+    assert.equal([progress.has('/first'), progress.has(undefined)], [false, false])
+    assert.equal(warnings, [], 'of too many listeners')
+  })
+})
+
+/** A process that listens there, and can be stopped. */
+async function listener(socket: string, code: string): Promise<ChildProcess> {
+  const script = `${code}.listen({ path: ${JSON.stringify(socket)}, backlog: 1 }, () => process.stdout.write('up'))`
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(child.stdout as NodeJS.ReadableStream, 'data')
+  return child
+}
+
+test('an owner that has too many connections to accept is tried again, with all of the body', async () => {
+  const socket = newSocket()
+  const child = await listener(socket, `require('http').createServer((req, res) => req.pipe(res))`)
+  child.kill('SIGSTOP')
+  const filling: Socket[] = []
+  let full = false
+  while (!full) {
+    const one = net.connect(socket)
+    filling.push(one)
+    full = await new Promise<boolean>((resolve) => {
+      one.once('connect', () => resolve(false))
+      one.once('error', () => resolve(true))
+    })
+  }
+  const failed: boolean[] = []
+  const owner = { address: 2, socket, tls: false }
+  const front: RequestListener = (req, res) => {
+    const go = () =>
+      forward(owner, req, res, [], (busy) => {
+        failed.push(busy)
+        if (busy) go()
+      })
+    go()
+  }
+  try {
+    await served(front, async (port) => {
+      const client = new Client(port)
+      const gone = new Client(port)
+      for (const one of [client, gone]) await one.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello')
+      await until(() => failed.length > 2, 'it is tried')
+      gone.destroy()
+      child.kill('SIGCONT')
+      for (const one of filling) one.destroy()
+      await client.got(/\r\nhello\r\n0\r\n\r\n$/)
+      assert.ok(failed.every((busy) => busy))
+      client.destroy()
+    })
+  } finally {
+    child.kill('SIGKILL')
+  }
+})
+
+test('an owner that is gone has consumed nothing of a body; one that goes in the middle of it has', async () => {
+  const socket = newSocket()
+  let failed = 0
+  const front: RequestListener = (req, res) =>
+    forward({ address: 2, socket, tls: false }, req, res, [], () => {
+      failed++
+      req.setEncoding('utf8').on('data', (text) => res.end(`here: ${text}`))
+    })
+  await served(front, async (port) => {
+    const client = new Client(port)
+    const post = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n'
+    await client.write(`${post}hello`)
+    await client.got(/here: hello$/)
+    assert.is(failed, 1)
+    const child = await listener(socket, `require('net').createServer((s) => s.on('data', () => process.exit()))`)
+    const ended = once(child, 'exit')
+    const from = client.received.length
+    await client.write(`${post}he`)
+    await client.until(() => client.received.slice(from).startsWith('HTTP/1.1 400 '), 'no answer')
+    assert.match(client.received.slice(from), /Session ID unknown/)
+    assert.is(failed, 1)
+    await ended
+    // What is left of the body stands before the next request.
+    await client.write(`llo${post}hello`)
+    await client.until(() => client.received.slice(from).endsWith('here: hello'), 'no other answer')
+    client.destroy()
+  })
+})
+
+test('an upgrade travels when what was written before it has left, however little that is', async () => {
+  const sent: Parcel[] = []
+  const member = { address: 1, sessions: undefined, handles: { add: (parcel: Parcel) => sent.push(parcel) } }
+  const forwarding = new Forwarding(member as unknown as Member)
+  const servers = [1, 2].map((address) => ({ address, socket: newSocket(), tls: false }))
+  forwarding.update({ t: 'servers', paths: ['/socket.io'], servers, successors: [], secret: 'secret' })
+  let waiting = 0
+  let written = 0
+  const front: RequestListener = ({ socket }, res) => {
+    res.end('answer')
+    res.once('close', () => {
+      while (socket.writableLength === 0) {
+        socket.write(Buffer.alloc(1000, 'z'))
+        written += 1000
+      }
+    })
+  }
+  await served(front, async (port, server) => {
+    server.on('upgrade', (req, socket, head) => {
+      waiting = socket.writableLength
+      assert.ok(forwarding.upgrade(req, socket, head, () => {}))
+    })
+    const client = new Client(port)
+    client.socket.pause()
+    await client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    await until(() => written > 0, 'it is answered')
+    const upgrade = `GET /socket.io/?sid=2.${'s'.repeat(20)} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: odd\r\n\r\n`
+    await client.write(`${upgrade}ahead`)
+    await until(() => waiting > 0, 'the upgrade comes')
+    assert.is(sent.length, 0)
+    client.socket.resume()
+    await until(() => sent.length === 1, 'it travels')
+    assert.is(String(sent[0]?.bytes), `${upgrade}ahead`)
+    const end = () => client.received.length - client.received.indexOf('answer') - 'answer'.length
+    await until(() => end() === written, 'nothing is lost')
+    sent[0]?.handle.close()
+    client.destroy()
+  })
+})
+
+test('what an owner has said before it closes reaches a client that reads slowly, over a connection that stays', async () => {
+  const socket = newSocket()
+  const chunk = Buffer.alloc(1000, 'z')
+  let toClient: Duplex | undefined
+  let written = 0
+  const owner = net.createServer((one) => {
+    one.on('error', () => {}).resume()
+    // Until something waits that is not much: then there is nothing to wait for.
+    const more = () => {
+      if (toClient && toClient.writableLength > 0) one.end()
+      else one.write(chunk, () => setImmediate(more))
+      written += one.writableEnded ? 0 : chunk.length
+    }
+    more()
+  })
+  owner.listen(socket)
+  await once(owner, 'listening')
+  const forwarding = new Forwarding({ address: 1, sessions: undefined } as unknown as Member)
+  const servers = [1, 2].map((address) => ({ address, socket, tls: false }))
+  forwarding.update({ t: 'servers', paths: ['/socket.io'], servers, successors: [], secret: 'secret' })
+  const front = https.createServer({ key: fs.readFileSync(tlsFile('key')), cert: fs.readFileSync(tlsFile('cert')) })
+  front.on('upgrade', (req, given, head) => {
+    toClient = given
+    assert.ok(forwarding.upgrade(req, given, head, () => {}))
+  })
+  front.listen(0, '127.0.0.1')
+  await once(front, 'listening')
+  const client = tls.connect({ port: (front.address() as AddressInfo).port, rejectUnauthorized: false })
+  try {
+    client.pause()
+    client.write(
+      `GET /socket.io/?sid=2.${'s'.repeat(20)} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: odd\r\n\r\n`,
+    )
+    await until(() => toClient?.writableEnded === true, 'all has been said')
+    let received = 0
+    client.on('data', (bytes) => {
+      received += bytes.length
+    })
+    client.resume()
+    await once(client, 'close')
+    assert.is(received, written)
+  } finally {
+    client.destroy()
+    toClient?.destroy()
+    front.close()
+    owner.close()
+  }
+})
+
+test('polls of a member that leaves are asked for one question at a time', async () => {
+  const socket = newSocket()
+  const owner: Socket[] = []
+  let said = ''
+  const silent = net.createServer((one) => {
+    owner.push(one)
+    one.on('error', () => {})
+    one.on('data', (chunk) => {
+      said += chunk
+    })
+  })
+  silent.listen(socket)
+  await once(silent, 'listening')
+  const forwarding = new Forwarding({ address: 1, sessions: undefined } as unknown as Member)
+  const servers = [1, 2].map((address) => ({ address, socket, tls: false }))
+  forwarding.update({ t: 'servers', paths: ['/socket.io'], servers, successors: [], secret: 'secret' })
+  const { setInterval } = globalThis
+  let again = () => {}
+  globalThis.setInterval = ((callback: () => void) => {
+    again = callback
+    return setInterval(() => {}, 1000)
+  }) as typeof setInterval
+  try {
+    const front: RequestListener = (req, res) => {
+      assert.ok(forwarding.request(req, res, 'request', () => {}))
+    }
+    await served(front, async (port) => {
+      const client = new Client(port)
+      await client.write(`GET /socket.io/?sid=2.${'s'.repeat(20)} HTTP/1.1\r\nHost: x\r\n\r\n`)
+      await until(() => owner.length === 1, 'the poll comes')
+      assert.is(forwarding.polls, 1)
+      forwarding.leave()
+      assert.is(forwarding.polls, 0)
+      for (let i = 0; i < 5; i++) again()
+      await until(() => owner.length === 2, 'the question comes')
+      const [, asked] = owner as [Socket, Socket]
+      await until(() => / release\r\n/.test(said), 'it is the question')
+      // The owner says nothing; but when the connection breaks, it is asked once more.
+      for (let i = 0; i < 5; i++) again()
+      asked.destroy()
+      await until(() => {
+        again()
+        return owner.length > 2
+      }, 'it is asked again')
+      assert.is(owner.length, 3)
+      client.destroy()
+      await until(() => owner[0]?.readableEnded === true || owner[0]?.destroyed, 'the poll ends')
+      const before = owner.length
+      for (let i = 0; i < 5; i++) again()
+      for (const one of owner) one.destroy()
+      await new Promise((resolve) => net.connect(socket).once('connect', resolve))
+      await until(() => owner.length > before, 'that one came')
+      assert.is(owner.length, before + 1, 'nobody is asked for a poll that is over')
+    })
+  } finally {
+    globalThis.setInterval = setInterval
+    for (const one of owner) one.destroy()
+    silent.close()
+  }
+})
+
+test.run()
