@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import type { Whereabouts } from '#lib/handover.js'
 import { forward } from '#lib/http/forwarded-request.js'
 import { Forwarding } from '#lib/http/forwarding.js'
 import { Progress } from '#lib/http/progress.js'
@@ -62,6 +63,38 @@ test('what is in progress is forgotten when its client goes, also behind an answ
     assert.equal(warnings, [], 'of too many listeners')
   })
 })
+
+const SESSION = `/socket.io/?sid=2.${'s'.repeat(20)}`
+const GET = `GET ${SESSION} HTTP/1.1\r\nHost: x\r\n\r\n`
+const UPGRADE = `GET ${SESSION} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: odd\r\n\r\n`
+
+/** What a member that is none keeps of what is asked of it: where a session is, and connections that it sends. */
+interface Told {
+  find?: () => Whereabouts | undefined
+  sent: Parcel[]
+}
+
+/** Forwards for the member with the address 1 to the one with the address 2, which is reached at that socket. */
+function forwardingTo(socket: string, told: Told = { sent: [] }): Forwarding {
+  const member = {
+    address: 1,
+    sessions: { find: () => told.find?.(), release: () => {} },
+    handles: { add: (parcel: Parcel) => told.sent.push(parcel) },
+  }
+  const forwarding = new Forwarding(member as unknown as Member)
+  const servers = [1, 2].map((address) => ({ address, socket, tls: false }))
+  forwarding.update({ t: 'servers', paths: ['/socket.io'], servers, successors: [], secret: 'secret' })
+  return forwarding
+}
+
+/** Whereabouts that nobody knows before they are told. */
+function pending(): { after: Promise<void>; settle(): void } {
+  let settle = () => {}
+  const after = new Promise<void>((resolve) => {
+    settle = resolve
+  })
+  return { after, settle }
+}
 
 /** A process that listens there, and can be stopped. */
 async function listener(socket: string, code: string): Promise<ChildProcess> {
@@ -144,10 +177,7 @@ test('an owner that is gone has consumed nothing of a body; one that goes in the
 
 test('an upgrade travels when what was written before it has left, however little that is', async () => {
   const sent: Parcel[] = []
-  const member = { address: 1, sessions: undefined, handles: { add: (parcel: Parcel) => sent.push(parcel) } }
-  const forwarding = new Forwarding(member as unknown as Member)
-  const servers = [1, 2].map((address) => ({ address, socket: newSocket(), tls: false }))
-  forwarding.update({ t: 'servers', paths: ['/socket.io'], servers, successors: [], secret: 'secret' })
+  const forwarding = forwardingTo(newSocket(), { sent })
   let waiting = 0
   let written = 0
   const front: RequestListener = ({ socket }, res) => {
@@ -168,17 +198,165 @@ test('an upgrade travels when what was written before it has left, however littl
     client.socket.pause()
     await client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
     await until(() => written > 0, 'it is answered')
-    const upgrade = `GET /socket.io/?sid=2.${'s'.repeat(20)} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: odd\r\n\r\n`
-    await client.write(`${upgrade}ahead`)
+    await client.write(`${UPGRADE}ahead`)
     await until(() => waiting > 0, 'the upgrade comes')
     assert.is(sent.length, 0)
     client.socket.resume()
     await until(() => sent.length === 1, 'it travels')
-    assert.is(String(sent[0]?.bytes), `${upgrade}ahead`)
+    assert.is(String(sent[0]?.bytes), `${UPGRADE}ahead`)
     const end = () => client.received.length - client.received.indexOf('answer') - 'answer'.length
     await until(() => end() === written, 'nothing is lost')
     sent[0]?.handle.close()
     client.destroy()
+  })
+})
+
+test('requests of a session that moves wait for it, unless their client goes', async () => {
+  const wait = pending()
+  let here = 0
+  let come = 0
+  const told: Told = { find: () => wait, sent: [] }
+  const forwarding = forwardingTo(newSocket(), told)
+  const front: RequestListener = (req, res) => {
+    come++
+    if (req.url === '/hang') return
+    const local = () => res.end(`here: ${++here}`)
+    assert.ok(forwarding.request(req, res, 'request', local))
+  }
+  await served(front, async (port) => {
+    const [client, gone, behind] = [new Client(port), new Client(port), new Client(port)]
+    for (const one of [client, gone]) await one.write(GET)
+    await behind.write(`GET /hang HTTP/1.1\r\nHost: x\r\n\r\n${GET}`)
+    await until(() => come === 4, 'they come')
+    let closed = 0
+    for (const one of [gone, behind]) {
+      one.socket.once('close', () => closed++)
+      one.destroy()
+    }
+    await until(() => closed === 2, 'they go')
+    // The server has seen it: what came after them is answered.
+    const probe = new Client(port)
+    await probe.write('GET /hang HTTP/1.1\r\nHost: x\r\n\r\n')
+    await until(() => come === 5, 'another one comes')
+    told.find = () => 'here'
+    wait.settle()
+    await client.got(/here: 1$/)
+    assert.is(here, 1)
+    assert.is(forwarding.polls, 0)
+    for (const one of [client, probe]) one.destroy()
+  })
+})
+
+test('an upgrade of a session that moves waits for it, and travels with all that came meanwhile', async () => {
+  const wait = pending()
+  const told: Told = { find: () => wait, sent: [] }
+  const forwarding = forwardingTo(newSocket(), told)
+  let here = 0
+  let socket: Duplex | undefined
+  await served(
+    () => {},
+    async (port, server) => {
+      server.on('upgrade', (req, given, head) => {
+        socket = given
+        assert.ok(forwarding.upgrade(req, given, head, () => here++))
+      })
+      const [client, gone] = [new Client(port), new Client(port)]
+      await gone.write(UPGRADE)
+      await until(() => socket !== undefined, 'it comes')
+      const first = socket as Duplex
+      gone.socket.resetAndDestroy()
+      await client.write(`${UPGRADE}ahead `)
+      await until(() => socket !== first, 'the other one comes')
+      await client.write('and meanwhile')
+      await until(() => socket && socket.readableLength + 'ahead '.length >= 'ahead and meanwhile'.length, 'more comes')
+      // As when it reads, and finds that nobody is there any more.
+      first.destroy()
+      told.find = () => ({ at: 2 })
+      wait.settle()
+      await until(() => told.sent.length > 0, 'it travels')
+      assert.is(String(told.sent[0]?.bytes), `${UPGRADE}ahead and meanwhile`)
+      assert.equal([told.sent.length, here], [1, 0])
+      told.sent[0]?.handle.close()
+      client.destroy()
+    },
+  )
+})
+
+test('an upgrade behind an answer that is still to come stays where it is', async () => {
+  const told: Told = { sent: [] }
+  const forwarding = forwardingTo(newSocket(), told)
+  const taken: boolean[] = []
+  await served(
+    () => {},
+    async (port, server) => {
+      server.on('upgrade', (req, socket, head) => {
+        socket.on('error', () => {})
+        taken.push(forwarding.upgrade(req, socket, head, () => {}))
+        socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')
+      })
+      const client = new Client(port)
+      await client.write(`GET /hang HTTP/1.1\r\nHost: x\r\n\r\n${UPGRADE}`)
+      await client.got(/ 400 /)
+      assert.equal([taken, told.sent.length], [[false], 0])
+      client.destroy()
+    },
+  )
+})
+
+test('an upgrade is in progress until something is written to it', async () => {
+  const progress = new Progress()
+  let socket: Duplex | undefined
+  await served(
+    (_req, res) => res.end('first'),
+    async (port, server) => {
+      server.on('upgrade', (_req, given) => {
+        socket = given.on('error', () => {})
+        progress.upgrade('a', given)
+      })
+      const client = new Client(port)
+      await client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      await client.got(/first$/)
+      await client.write(UPGRADE)
+      await until(() => socket !== undefined, 'it comes')
+      assert.equal([progress.has('a'), progress.has('b')], [true, false])
+      socket?.write('answer')
+      assert.is(progress.has('a'), false)
+      client.destroy()
+    },
+  )
+})
+
+test('an owner that goes in the middle of its answer takes the connection along, and no poll is counted twice', async () => {
+  const socket = newSocket()
+  const owner = http.createServer((req, res) => {
+    res.writeHead(200, { 'Content-Length': 8 }).write('half', () => setImmediate(() => req.socket.destroy()))
+  })
+  owner.listen(socket)
+  await once(owner, 'listening')
+  const forwarding = forwardingTo(socket)
+  const polls: number[] = []
+  const front: RequestListener = (req, res) => {
+    const local = () => {
+      polls.push(forwarding.polls)
+      res.end('here')
+    }
+    assert.ok(forwarding.request(req, res, 'request', local))
+    polls.push(forwarding.polls)
+  }
+  await served(front, async (port) => {
+    const client = new Client(port)
+    await client.write(GET)
+    await client.until(() => client.ended || client.closed, 'it stays open')
+    assert.match(client.received, /\r\n\r\nhalf$/)
+    client.destroy()
+    await new Promise((resolve) => owner.close(resolve))
+    await until(() => forwarding.polls === 0, 'it is over')
+    const again = new Client(port)
+    await again.write(GET)
+    await again.got(/here$/)
+    assert.equal(polls, [1, 1, 1])
+    again.destroy()
+    await until(() => forwarding.polls === 0, 'that one is over, too')
   })
 })
 
@@ -199,9 +377,7 @@ test('what an owner has said before it closes reaches a client that reads slowly
   })
   owner.listen(socket)
   await once(owner, 'listening')
-  const forwarding = new Forwarding({ address: 1, sessions: undefined } as unknown as Member)
-  const servers = [1, 2].map((address) => ({ address, socket, tls: false }))
-  forwarding.update({ t: 'servers', paths: ['/socket.io'], servers, successors: [], secret: 'secret' })
+  const forwarding = forwardingTo(socket)
   const front = https.createServer({ key: fs.readFileSync(tlsFile('key')), cert: fs.readFileSync(tlsFile('cert')) })
   front.on('upgrade', (req, given, head) => {
     toClient = given
@@ -212,9 +388,7 @@ test('what an owner has said before it closes reaches a client that reads slowly
   const client = tls.connect({ port: (front.address() as AddressInfo).port, rejectUnauthorized: false })
   try {
     client.pause()
-    client.write(
-      `GET /socket.io/?sid=2.${'s'.repeat(20)} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: odd\r\n\r\n`,
-    )
+    client.write(UPGRADE)
     await until(() => toClient?.writableEnded === true, 'all has been said')
     let received = 0
     client.on('data', (bytes) => {
@@ -244,9 +418,7 @@ test('polls of a member that leaves are asked for one question at a time', async
   })
   silent.listen(socket)
   await once(silent, 'listening')
-  const forwarding = new Forwarding({ address: 1, sessions: undefined } as unknown as Member)
-  const servers = [1, 2].map((address) => ({ address, socket, tls: false }))
-  forwarding.update({ t: 'servers', paths: ['/socket.io'], servers, successors: [], secret: 'secret' })
+  const forwarding = forwardingTo(socket)
   const { setInterval } = globalThis
   let again = () => {}
   globalThis.setInterval = ((callback: () => void) => {
@@ -259,7 +431,7 @@ test('polls of a member that leaves are asked for one question at a time', async
     }
     await served(front, async (port) => {
       const client = new Client(port)
-      await client.write(`GET /socket.io/?sid=2.${'s'.repeat(20)} HTTP/1.1\r\nHost: x\r\n\r\n`)
+      await client.write(GET)
       await until(() => owner.length === 1, 'the poll comes')
       assert.is(forwarding.polls, 1)
       forwarding.leave()
