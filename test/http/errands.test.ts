@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
-import http, { type RequestListener, type Server } from 'node:http'
+import http, { type RequestListener, type Server, type ServerResponse } from 'node:http'
 import https from 'node:https'
 import net, { type AddressInfo, type Socket } from 'node:net'
 import os from 'node:os'
@@ -118,27 +118,36 @@ test('an owner that has too many connections to accept is tried again, with all 
       one.once('error', () => resolve(true))
     })
   }
-  const failed: boolean[] = []
+  /** Of each request, in the order in which they came: how often its owner was busy. */
+  const busy: number[] = []
+  const responses: ServerResponse[] = []
   const owner = { address: 2, socket, tls: false }
   const front: RequestListener = (req, res) => {
+    const n = responses.push(res) - 1
+    busy[n] = 0
     const go = () =>
-      forward(owner, req, res, [], (busy) => {
-        failed.push(busy)
-        if (busy) go()
+      forward(owner, req, res, [], (again) => {
+        assert.ok(again)
+        busy[n] = (busy[n] as number) + 1
+        go()
       })
     go()
   }
   try {
     await served(front, async (port) => {
-      const client = new Client(port)
+      const post = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello'
       const gone = new Client(port)
-      for (const one of [client, gone]) await one.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello')
-      await until(() => failed.length > 2, 'it is tried')
+      await gone.write(post)
+      await until(() => busy[0] === 1, 'it is tried')
       gone.destroy()
+      await until(() => responses[0]?.destroyed, 'it is over')
+      const client = new Client(port)
+      await client.write(post)
+      await until(() => (busy[1] ?? 0) > 2, 'another one is tried, and again')
+      assert.is(busy[0], 1)
       child.kill('SIGCONT')
       for (const one of filling) one.destroy()
       await client.got(/\r\nhello\r\n0\r\n\r\n$/)
-      assert.ok(failed.every((busy) => busy))
       client.destroy()
     })
   } finally {
@@ -247,39 +256,66 @@ test('requests of a session that moves wait for it, unless their client goes', a
   })
 })
 
-test('an upgrade of a session that moves waits for it, and travels with all that came meanwhile', async () => {
-  const wait = pending()
-  const told: Told = { find: () => wait, sent: [] }
-  const forwarding = forwardingTo(newSocket(), told)
-  let here = 0
-  let socket: Duplex | undefined
-  await served(
-    () => {},
-    async (port, server) => {
-      server.on('upgrade', (req, given, head) => {
-        socket = given
-        assert.ok(forwarding.upgrade(req, given, head, () => here++))
-      })
-      const [client, gone] = [new Client(port), new Client(port)]
-      await gone.write(UPGRADE)
-      await until(() => socket !== undefined, 'it comes')
-      const first = socket as Duplex
-      gone.socket.resetAndDestroy()
-      await client.write(`${UPGRADE}ahead `)
-      await until(() => socket !== first, 'the other one comes')
-      await client.write('and meanwhile')
-      await until(() => socket && socket.readableLength + 'ahead '.length >= 'ahead and meanwhile'.length, 'more comes')
-      // As when it reads, and finds that nobody is there any more.
-      first.destroy()
-      told.find = () => ({ at: 2 })
-      wait.settle()
-      await until(() => told.sent.length > 0, 'it travels')
-      assert.is(String(told.sent[0]?.bytes), `${UPGRADE}ahead and meanwhile`)
-      assert.equal([told.sent.length, here], [1, 0])
-      told.sent[0]?.handle.close()
-      client.destroy()
-    },
-  )
+for (const where of ['here', { at: 2 }] as const) {
+  test(`an upgrade of a session that moves waits for it, with all that comes meanwhile: ${JSON.stringify(where)}`, async () => {
+    const wait = pending()
+    const told: Told = { find: () => wait, sent: [] }
+    const forwarding = forwardingTo(newSocket(), told)
+    let here = 0
+    let socket: Duplex | undefined
+    await served(
+      () => {},
+      async (port, server) => {
+        server.on('upgrade', (req, given, head) => {
+          socket = given
+          assert.ok(forwarding.upgrade(req, given, head, () => here++))
+        })
+        const [client, gone] = [new Client(port), new Client(port)]
+        await gone.write(UPGRADE)
+        await until(() => socket !== undefined, 'it comes')
+        const first = socket as Duplex
+        gone.socket.resetAndDestroy()
+        await client.write(`${UPGRADE}ahead `)
+        await until(() => socket !== first, 'the other one comes')
+        await client.write('and meanwhile')
+        await until(
+          () => socket && socket.readableLength + 'ahead '.length >= 'ahead and meanwhile'.length,
+          'more comes',
+        )
+        // As when it reads, and finds that nobody is there any more.
+        first.destroy()
+        told.find = () => where
+        wait.settle()
+        await until(() => told.sent.length + here > 0, 'it goes on')
+        assert.equal([told.sent.length, here], where === 'here' ? [0, 1] : [1, 0])
+        if (where !== 'here') assert.is(String(told.sent[0]?.bytes), `${UPGRADE}ahead and meanwhile`)
+        told.sent[0]?.handle.close()
+        socket?.destroy()
+        client.destroy()
+      },
+    )
+  })
+}
+
+test('a poll that another one answers is forgotten when its client goes, behind an answer that is still to come', async () => {
+  const socket = newSocket()
+  let come = 0
+  const owner = http.createServer(() => come++).listen(socket)
+  await once(owner, 'listening')
+  const forwarding = forwardingTo(socket)
+  const front: RequestListener = (req, res) => {
+    if (req.url !== '/hang') forwarding.request(req, res, 'request', () => {})
+  }
+  await served(front, async (port) => {
+    const client = new Client(port)
+    await client.write(`GET /hang HTTP/1.1\r\nHost: x\r\n\r\n${GET}`)
+    await until(() => come === 1, 'it comes')
+    assert.is(forwarding.polls, 1)
+    client.destroy()
+    await until(() => forwarding.polls === 0, 'it is forgotten')
+  })
+  owner.closeAllConnections()
+  owner.close()
 })
 
 test('an upgrade behind an answer that is still to come stays where it is', async () => {
