@@ -25,7 +25,7 @@ export class Reception {
   readonly #options: ReceptionOptions
   /** In the order in which they came, which is the one in which their time is over. */
   readonly #guests = new Set<Guest>()
-  /** For the first of them: making one for each took a twentieth of the time that a connection takes to be read. */
+  /** For the first of them: its time is over first. */
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: ReceptionOptions) {
