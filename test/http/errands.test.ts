@@ -470,7 +470,7 @@ test('polls of a member that leaves are asked for one question at a time', async
       await client.write(GET)
       await until(() => owner.length === 1, 'the poll comes')
       assert.is(forwarding.polls, 1)
-      forwarding.leave()
+      forwarding.leave(3)
       assert.is(forwarding.polls, 0)
       for (let i = 0; i < 5; i++) again()
       await until(() => owner.length === 2, 'the question comes')
