@@ -297,6 +297,32 @@ for (const where of ['here', { at: 2 }] as const) {
   })
 }
 
+test('who has forwarded a request knew better, and says who the client is; nobody else is believed', async () => {
+  const forwarding = forwardingTo(newSocket())
+  const seen: unknown[] = []
+  const front: RequestListener = (req, res) => {
+    const local = () => res.end('here')
+    const taken = forwarding.request(req, res, 'request', local)
+    seen.push([taken, req.socket.remoteAddress, req.headers['x-hubwire-forwarded'], req.rawHeaders.length])
+    if (!taken) local()
+  }
+  await served(front, async (port) => {
+    for (const secret of ['secret', 'guess']) {
+      const client = new Client(port)
+      await client.write(
+        `GET ${SESSION} HTTP/1.1\r\nHost: x\r\nx-hubwire-forwarded: ${secret} 192.0.2.1 5 IPv4 \r\n\r\n`,
+      )
+      await client.got(/here$/)
+      client.destroy()
+    }
+    assert.equal(seen, [
+      [false, '192.0.2.1', undefined, 2],
+      // Its owner cannot be reached.
+      [true, '127.0.0.1', 'guess 192.0.2.1 5 IPv4', 4],
+    ])
+  })
+})
+
 test('a poll that another one answers is forgotten when its client goes, behind an answer that is still to come', async () => {
   const socket = newSocket()
   let come = 0
