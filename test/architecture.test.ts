@@ -57,6 +57,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
     handover: 'the order to hand over, and what is told of it: its types alone',
     emitter: 'what a listener of the user throws surfaces in one way',
     alarm: WORDS.alarm,
+    timers: WORDS.timers,
   },
   'socket.io': {
     internal: 'the door to a member',

@@ -99,6 +99,7 @@ export class Connections {
     clearInterval(this.#looking)
     clearImmediate(this.#soon)
     this.#looking = undefined
+    this.#soon = undefined
     this.#successor = undefined
   }
 

@@ -3,18 +3,17 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Member } from '../member.js'
 import type { HttpServerAt, HttpServers, HttpToHub } from '../relay/control.js'
+import { forward } from './forwarded-request.js'
 import { Progress } from './progress.js'
 import { detach, hasUnfinishedAnswer } from './raw-handle.js'
+import { isOver, onceOver } from './request-end.js'
 import { addressOf } from './session-id.js'
 import { isBelow, sessionOf } from './session-path.js'
 import { Succession } from './succession.js'
-import { connectTo, headBytes, introduction, passedOn, readIntroduction, requestTo } from './upstream.js'
+import { connectTo, headBytes, introduction, readIntroduction, requestTo, withoutIntroduction } from './upstream.js'
 
 /** How often members are asked again to answer polls that came by here, in milliseconds. */
 const RELEASE = 100
-
-/** What engine.io says of a session that it does not know. */
-const SESSION_UNKNOWN = '{"code":1,"message":"Session ID unknown"}'
 
 /** What becomes of a request: another member serves it, or this one, or nobody knows yet. */
 type Decision = HttpServerAt | 'local' | { readonly after: Promise<void> }
@@ -24,6 +23,8 @@ interface ForwardedPoll {
   readonly owner: HttpServerAt
   readonly url: string
   readonly socket: Socket
+  /** The owner has been asked to answer it, and has not said anything to that yet. */
+  asked: boolean
 }
 
 /**
@@ -102,10 +103,10 @@ export class Forwarding {
       }
       waited = true
       if ('after' in decision) {
-        decision.after.then(() => res.destroyed || go())
+        decision.after.then(() => isOver(res) || go())
       } else {
         if (event === 'checkContinue') res.writeContinue()
-        this.#forward(decision, req, res, () => go(decision.address))
+        this.#forward(decision, req, res, (busy) => go(busy ? undefined : decision.address))
       }
       return true
     }
@@ -216,47 +217,19 @@ export class Forwarding {
     return false
   }
 
-  #forward(owner: HttpServerAt, req: IncomingMessage, res: ServerResponse, failed: () => void): void {
-    const hasBody = req.headers['content-length'] !== undefined || req.headers['transfer-encoding'] !== undefined
-    const headers = passedOn(req.rawHeaders)
-    // The owner keeps the connection open, and this end closes it: closed by the owner behind its answer, it could break
-    // under the end of the request, which Node writes even where it is empty.
-    const isPoll = req.method === 'GET' && this.#sessionOf(req.url ?? '') !== undefined
-    const wish = isPoll && this.#leaving ? 'hurry' : undefined
-    headers.push('Connection', 'keep-alive', ...introduction(this.#secret, req.socket, wish))
-    if (req.headers['transfer-encoding'] !== undefined) headers.push('Transfer-Encoding', 'chunked')
-    const outgoing = requestTo(owner, { method: req.method, path: req.url, headers })
-    let answered = false
+  #forward(owner: HttpServerAt, req: IncomingMessage, res: ServerResponse, failed: (busy: boolean) => void): void {
+    const { method, url = '', socket } = req
+    const isPoll = method === 'GET' && this.#sessionOf(url) !== undefined
+    const poll = { owner, url, socket, asked: false }
     if (isPoll) {
-      const poll = { owner, url: req.url ?? '', socket: req.socket }
       this.#polls.add(poll)
-      res.once('close', () => this.#polls.delete(poll))
+      onceOver(res, () => this.#polls.delete(poll))
     }
-
-    outgoing.once('response', (incoming) => {
-      answered = true
-      res.sendDate = false
-      res.writeHead(incoming.statusCode ?? 502, incoming.statusMessage, passedOn(incoming.rawHeaders))
-      // An answer that takes its time begins at once.
-      setImmediate(() => res.writableEnded || res.destroyed || res.flushHeaders())
-      incoming.pipe(res)
-      // The owner died in the middle of it: so does the answer, as it would have there.
-      incoming.once('error', () => res.destroy())
+    const wish = isPoll && this.#leaving ? 'hurry' : undefined
+    forward(owner, req, res, introduction(this.#secret, socket, wish), (busy) => {
+      this.#polls.delete(poll)
+      failed(busy)
     })
-    outgoing.once('error', () => {
-      if (answered) res.destroy()
-      else if (res.destroyed) return
-      // The owner is gone. Unless another one has its sessions this member does not know them, and says so in its own
-      // words …
-      else if (!hasBody) failed()
-      // … unless a part of the request has been consumed.
-      else answerUnknown(res)
-    })
-    res.once('close', () => {
-      if (!res.writableFinished) outgoing.destroy()
-    })
-    if (hasBody) req.pipe(outgoing)
-    else outgoing.end()
   }
 
   /** The connection goes to its owner, through the hub; or, where it cannot, its bytes do. */
@@ -266,7 +239,7 @@ export class Forwarding {
     const go = () => {
       // Answers to earlier requests may still be on their way out.
       if (socket.writableLength > 0) {
-        socket.once('drain', go)
+        socket.write('', go)
         return
       }
       const unread: unknown = socket.read()
@@ -286,26 +259,28 @@ export class Forwarding {
   #tunnel(owner: HttpServerAt, req: IncomingMessage, socket: Socket, head: Buffer): void {
     const upstream = connectTo(owner)
     upstream.on('error', () => socket.destroy())
-    upstream.write(headBytes(req, [...req.rawHeaders, ...introduction(this.#secret, socket)]))
+    upstream.write(headBytes(req, [...introduction(this.#secret, socket), ...withoutIntroduction(req.rawHeaders)]))
     upstream.write(head)
     upstream.pipe(socket)
     socket.pipe(upstream)
     socket.once('close', () => upstream.destroy())
-    upstream.once('close', () => socket.destroy())
+    // What the owner said before it went is perhaps still on its way to the client.
+    upstream.once('close', () => socket.destroySoon())
   }
 
   /** Has the owner answer a poll at once. */
-  #release({ owner, url, socket }: ForwardedPoll): void {
+  #release(poll: ForwardedPoll): void {
+    if (poll.asked) return
+    const { owner, url, socket } = poll
     const headers = ['Host', 'hubwire', 'Connection', 'close', ...introduction(this.#secret, socket, 'release')]
     const asking = requestTo(owner, { path: url, headers })
     asking.once('response', (answer) => answer.resume())
     // It is asked again.
-    asking.once('error', () => {})
+    asking.on('error', () => {})
+    asking.once('close', () => {
+      poll.asked = false
+    })
+    poll.asked = true
     asking.end()
   }
-}
-
-function answerUnknown(res: ServerResponse): void {
-  res.writeHead(400, { 'Content-Type': 'application/json', Connection: 'close' })
-  res.end(SESSION_UNKNOWN)
 }

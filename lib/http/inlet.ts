@@ -94,8 +94,9 @@ export class Inlet implements HttpRoom {
       if (server.listenerCount('error') === 0) surface(error)
     }
     server.once('error', onError)
-    // Exclusive: cluster would have the primary listen, and share it.
-    server.listen({ path: socketPath, exclusive: true })
+    // Exclusive: cluster would have the primary listen, and share it. As many may wait as the kernel lets: what others
+    // forward has nowhere else to go.
+    server.listen({ path: socketPath, exclusive: true, backlog: 65_535 })
   }
 
   receive(message: HttpToMember, handle: Handle | undefined, bytes: Uint8Array | undefined): void {

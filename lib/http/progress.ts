@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { onceOver } from './request-end.js'
 
 /** An upgrade that is not answered yet. */
 interface Upgrade {
@@ -19,12 +20,12 @@ export class Progress {
 
   poll(res: ServerResponse): void {
     this.polls++
-    res.once('close', () => this.polls--)
+    onceOver(res, () => this.polls--)
   }
 
   request(id: string | undefined, res: ServerResponse): void {
     this.#requests.set(id, (this.#requests.get(id) ?? 0) + 1)
-    res.once('close', () => {
+    onceOver(res, () => {
       const left = (this.#requests.get(id) ?? 1) - 1
       if (left > 0) this.#requests.set(id, left)
       else this.#requests.delete(id)

@@ -1,3 +1,4 @@
+import { after } from '../timers.js'
 import { type RawHandle, readFrom, remoteAddress } from './raw-handle.js'
 import { type HeadPart, isComplete, isTls } from './request-head.js'
 
@@ -22,7 +23,10 @@ export interface ReceptionOptions {
 /** Reads as much of new connections as it takes to know where they belong. */
 export class Reception {
   readonly #options: ReceptionOptions
+  /** In the order in which they came, which is the one in which their time is over. */
   readonly #guests = new Set<Guest>()
+  /** For the first of them: its time is over first. */
+  #timer: NodeJS.Timeout | undefined
 
   constructor(options: ReceptionOptions) {
     this.#options = options
@@ -34,7 +38,7 @@ export class Reception {
   }
 
   receive(handle: RawHandle): void {
-    const { maxReading, onCrowded } = this.#options
+    const { maxReading, headTimeout, onCrowded } = this.#options
     if (this.#guests.size >= maxReading) {
       for (const oldest of this.#guests) {
         oldest.leave()
@@ -42,30 +46,54 @@ export class Reception {
       }
       onCrowded()
     }
-    const guest = new Guest(handle, this.#options, () => this.#guests.delete(guest))
-    this.#guests.add(guest)
+    this.#guests.add(new Guest(handle, this.#options, this.#guests))
+    if (!this.#timer) this.#watch(headTimeout)
   }
 
   close(): void {
     for (const guest of this.#guests) guest.leave()
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  #watch(delay: number): void {
+    this.#timer = after(delay, () => {
+      this.#timer = undefined
+      const latest = performance.now() - this.#options.headTimeout
+      for (const guest of this.#guests) {
+        if (guest.since > latest) {
+          this.#watch(guest.since - latest)
+          return
+        }
+        guest.late()
+      }
+    })
   }
 }
 
 class Guest {
+  /** When it came. */
+  readonly since = performance.now()
   readonly #options: ReceptionOptions
   readonly #handle: RawHandle
-  readonly #gone: () => void
+  readonly #all: Set<Guest>
   readonly #stop: () => void
-  readonly #timer: NodeJS.Timeout
   #bytes: Buffer | undefined
   #left = false
 
-  constructor(handle: RawHandle, options: ReceptionOptions, gone: () => void) {
+  /** It takes itself from `all` when it leaves. */
+  constructor(handle: RawHandle, options: ReceptionOptions, all: Set<Guest>) {
     this.#options = options
     this.#handle = handle
-    this.#gone = gone
+    this.#all = all
     this.#stop = readFrom(handle, (bytes) => this.#read(bytes))
-    this.#timer = setTimeout(() => this.#late(), options.headTimeout)
+  }
+
+  /** Its time is over. */
+  late(): void {
+    // Browsers open connections that they may never use; to them a 408 would be the answer to their next request.
+    if (!this.#bytes) this.leave()
+    else this.#release((handle) => this.#options.onRefuse(handle, 408), this.#bytes)
   }
 
   leave(): void {
@@ -88,16 +116,9 @@ class Guest {
     else if (bytes.length > maxRequestLine) this.#release((handle) => onRefuse(handle, 431), bytes)
   }
 
-  #late(): void {
-    // Browsers open connections that they may never use; to them a 408 would be the answer to their next request.
-    if (!this.#bytes) this.leave()
-    else this.#release((handle) => this.#options.onRefuse(handle, 408), this.#bytes)
-  }
-
   #release(to: (handle: RawHandle, bytes: Buffer) => void, bytes: Buffer): void {
     this.#left = true
-    clearTimeout(this.#timer)
-    this.#gone()
+    this.#all.delete(this)
     this.#stop()
     to(this.#handle, bytes)
   }

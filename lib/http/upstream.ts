@@ -16,6 +16,9 @@ const HEADER = 'x-hubwire-forwarded'
  */
 export type Wish = 'hurry' | 'release'
 
+/** Of an answer's head: clients may take longer ones than Node's do by default. In bytes. */
+const MAX_HEAD = 1 << 20
+
 /** What holds between two neighbours only, and is not passed on. */
 const HOP_BY_HOP = new Set([
   'connection',
@@ -57,7 +60,7 @@ export function readIntroduction(req: IncomingMessage, secret: string): { wish: 
 /** Over the private socket, where nobody else listens, a certificate proves nothing. */
 export function requestTo({ socket, tls: secure }: HttpServerAt, options: RequestOptions): ClientRequest {
   // A connection for each: one that is kept could be closed by the owner while the next request is on its way.
-  const whole = { ...options, socketPath: socket, agent: false as const, setHost: false }
+  const whole = { ...options, socketPath: socket, agent: false as const, setHost: false, maxHeaderSize: MAX_HEAD }
   return secure ? https.request({ ...whole, rejectUnauthorized: false }) : http.request(whole)
 }
 
@@ -67,10 +70,19 @@ export function connectTo({ socket, tls: secure }: HttpServerAt): Socket {
 
 /** Names and values in turn, as they came, without what is not passed on. */
 export function passedOn(rawHeaders: readonly string[]): string[] {
+  return without(rawHeaders, (name) => HOP_BY_HOP.has(name))
+}
+
+/** A client may have made one up. */
+export function withoutIntroduction(rawHeaders: readonly string[]): string[] {
+  return without(rawHeaders, (name) => name === HEADER)
+}
+
+function without(rawHeaders: readonly string[], unwanted: (name: string) => boolean): string[] {
   const kept: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] as string
-    if (!HOP_BY_HOP.has(name.toLowerCase())) kept.push(name, rawHeaders[i + 1] as string)
+    if (!unwanted(name.toLowerCase())) kept.push(name, rawHeaders[i + 1] as string)
   }
   return kept
 }

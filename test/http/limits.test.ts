@@ -103,28 +103,24 @@ test('by default 16 KiB of a request line are read, for 10 seconds', () =>
     assertRefusal(over.received, '431 Request Header Fields Too Large')
     await full.write('\n')
     await until(() => hub.stats().http?.routed === 1, 'it goes to the worker')
-    const { setTimeout } = globalThis
-    // What takes ten seconds takes as long as it is told to.
-    const late: (() => void)[] = []
-    const held = (callback: () => void, ms?: number) => {
-      if (ms !== 10_000) return setTimeout(callback, ms)
-      late.push(callback)
-      return setTimeout(() => {}, 0)
-    }
-    globalThis.setTimeout = held as typeof setTimeout
+    const timers = takeTimers()
     try {
-      const [slow, quick] = [new Client(port), new Client(port)]
+      const other = (await hub.listen({ port: 0, host: '127.0.0.1' })).address().port
+      const [slow, quick] = [new Client(other), new Client(other)]
       await slow.write('GET /wh')
+      await until(() => hub.stats().http?.reading === 1, 'it has come')
       await quick.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
       // What the other one wrote before has been read by then.
       await until(() => hub.stats().http?.routed === 2, 'a quick one goes to the worker')
       assert.is(hub.stats().http?.reading, 1)
-      late[0]?.()
+      timers.clock = performance.now() + 10_000
+      timers.end()
+      timers.clock = undefined
       await slow.until(() => slow.ended, 'no end')
       assertRefusal(slow.received, '408 Request Timeout')
       for (const client of [slow, quick]) client.destroy()
     } finally {
-      globalThis.setTimeout = setTimeout
+      timers.giveBack()
     }
     for (const client of [full, over]) client.destroy()
   }))
@@ -257,6 +253,92 @@ test('of too many connections that do not say enough, those go first that had mo
   reception.close()
   server.close()
   for (const client of clients) client.destroy()
+})
+
+/** A port whose connections a reception reads, in this process. */
+async function reading(headTimeout: number): Promise<{ reception: Reception; port: number; end(): void }> {
+  const reception = new Reception({
+    part: 'line',
+    maxRequestLine: 1000,
+    headTimeout,
+    maxReading: 10,
+    onRead: (handle) => handle.close(),
+    onRefuse: (handle) => handle.close(),
+    onCrowded: () => {},
+  })
+  const server = createRawServer((handle) => reception.receive(handle))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const end = () => {
+    reception.close()
+    server.close()
+  }
+  return { reception, port: (server.address() as AddressInfo).port, end }
+}
+
+interface Timers {
+  /** Of those that were taken, in milliseconds. */
+  readonly delays: number[]
+  /** What `performance.now()` says; undefined: the time. */
+  clock: number | undefined
+  /** Ends the first one that was taken. */
+  end(): void
+  giveBack(): void
+}
+
+/** Timers of 9 seconds and more end when the test says so. */
+function takeTimers(): Timers {
+  const { setTimeout } = globalThis
+  const { now } = performance
+  const callbacks: (() => void)[] = []
+  const timers: Timers = {
+    delays: [],
+    clock: undefined,
+    end: () => callbacks.shift()?.(),
+    giveBack() {
+      globalThis.setTimeout = setTimeout
+      performance.now = now
+    },
+  }
+  const held = (callback: () => void, ms = 0) => {
+    if (ms < 9000) return setTimeout(callback, ms)
+    timers.delays.push(ms)
+    callbacks.push(callback)
+    return setTimeout(() => {}, 0)
+  }
+  globalThis.setTimeout = held as typeof setTimeout
+  performance.now = () => timers.clock ?? now.call(performance)
+  return timers
+}
+
+test('each connection has its own time to say enough, and all the time there is where that is asked', async () => {
+  const timers = takeTimers()
+  const { reception, port, end } = await reading(10_000)
+  const endless = await reading(Number.POSITIVE_INFINITY)
+  const clients: Client[] = []
+  try {
+    for (const clock of [0, 500]) {
+      timers.clock = clock
+      clients.push(new Client(port))
+      await until(() => reception.size === clients.length, 'it comes')
+    }
+    const patient = new Client(endless.port)
+    await until(() => endless.reception.size === 1, 'one comes that may take its time')
+    assert.equal(timers.delays, [10_000])
+    timers.clock = 10_000
+    timers.end()
+    assert.is(reception.size, 1, 'the other one has half a second left')
+    const [first, second] = clients as [Client, Client]
+    await first.until(() => first.ended || first.closed, 'it is not closed')
+    timers.clock = 10_500
+    await second.until(() => second.ended || second.closed, 'nor is that')
+    assert.is(endless.reception.size, 1)
+    patient.destroy()
+  } finally {
+    timers.giveBack()
+    end()
+    endless.end()
+    for (const client of clients) client.destroy()
+  }
 })
 
 test('connections that wait for a server that nobody has are told of, once', async () => {

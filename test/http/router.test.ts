@@ -1,11 +1,14 @@
+import type { AddressInfo } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { connectionFrom, type Entrance } from '#lib/http/connection.js'
-import type { RawHandle } from '#lib/http/raw-handle.js'
+import { connectionFrom, type Entrance, sessionConnection } from '#lib/http/connection.js'
+import { createRawServer, type RawHandle } from '#lib/http/raw-handle.js'
 import { Router } from '#lib/http/router.js'
 import type { HttpToMember } from '#lib/relay/control.js'
 import type { Peer } from '#lib/relay/peer.js'
 import type { Transport } from '#lib/wire/transport.js'
+import { until } from '../conditions.js'
+import { Client } from './harness.js'
 
 type Done = (error: Error | null) => void
 
@@ -90,6 +93,57 @@ test('of members with equally many connections, the one whose turn was longest a
     members.map(({ sent }) => sent.length),
     [2, 2, 2],
   )
+})
+
+test('a member that takes nothing keeps what only it can have; all else goes to another', async () => {
+  const router = new Router(() => {})
+  const entrance = { ...entranceOf('web'), waitTimeout: 60_000 }
+  const [wedged, well] = [member('web-1', 1), member('web-2', 2)]
+  for (const { peer } of [wedged, well]) router.http(peer, { t: 'serve', socket: '/none', tls: false })
+  // One is under way, and both kinds wait behind it.
+  for (const pinned of [false, true, false]) {
+    router.admit(connectionFrom(entrance, {} as RawHandle, undefined, { address: 1 }, { pinned }))
+  }
+  assert.equal([wedged.sent.length, well.sent.length], [1, 0])
+  const { now } = performance
+  performance.now = () => now.call(performance) + 1500
+  try {
+    await until(() => well.sent.length === 1, 'one goes to the other')
+  } finally {
+    performance.now = now
+  }
+  well.sent[0]?.(null)
+  wedged.sent[0]?.(null)
+  wedged.sent[1]?.(null)
+  assert.equal([wedged.sent.length, well.sent.length], [2, 1])
+  assert.equal([router.stats().routed, router.stats().waiting], [3, 0])
+})
+
+test('of a member that is gone, sessions end, and so does what came in where nobody listens any more', async () => {
+  const router = new Router(() => {})
+  const entrance = entranceOf('web')
+  const { peer, sent } = member('web-1', 1)
+  router.http(peer, { t: 'serve', socket: '/none', tls: false })
+  let closed = 0
+  const handle = { close: () => closed++ } as unknown as RawHandle
+  router.admit(sessionConnection(entrance, handle, { from: 2, to: 1, n: 7 }))
+  assert.is(sent.length, 1)
+  router.gone(peer)
+  assert.equal([closed, router.stats().rejected, router.stats().waiting], [1, 1, 0])
+
+  const next = member('web-1', 3)
+  router.http(next.peer, { t: 'serve', socket: '/none', tls: false })
+  const server = createRawServer((accepted) => router.admit(connectionFrom(entrance, accepted, undefined, {})))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const client = new Client((server.address() as AddressInfo).port)
+  await until(() => next.sent.length === 1, 'it is under way')
+  router.close(entrance)
+  router.gone(next.peer)
+  assert.equal([router.stats().rejected, router.stats().waiting], [2, 0])
+  await client.until(() => client.ended, 'no end')
+  assert.match(client.received, /^HTTP\/1\.1 503 /)
+  client.destroy()
+  server.close()
 })
 
 test.run()
