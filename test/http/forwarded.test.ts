@@ -208,9 +208,9 @@ pair('trailers come along, and so do headers as long as a server may send', asyn
 
 pair('a thousand headers leave no trace of who forwarded them', async ({ port, target }) => {
   const client = new Client(port)
-  // So many a server reads; what follows it does not see.
+  // So many a server reads; what follows it does not see, or refuses from Node.js 26 on.
   await client.write(`GET ${target('head')} HTTP/1.1\r\nHost: x\r\n${'A: b\r\n'.repeat(1005)}\r\n`)
-  await client.got(/\]\}$/)
+  await client.got(/\]\}$|^HTTP\/1\.1 431 /)
   assert.not.match(client.received, /hubwire/i)
   client.destroy()
 })
