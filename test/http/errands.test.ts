@@ -467,6 +467,39 @@ test('what an owner has said before it closes reaches a client that reads slowly
   }
 })
 
+test('an answer stands, though its owner breaks off what it was not to read', async () => {
+  const socket = newSocket()
+  const owner = net.createServer((one) => {
+    one.on('error', () => {})
+    one.once('data', () => one.write('HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nno', () => one.destroy()))
+  })
+  owner.listen(socket)
+  await once(owner, 'listening')
+  let first: ServerResponse | undefined
+  let posted: ServerResponse | undefined
+  const front: RequestListener = (req, res) => {
+    if (req.url === '/first') {
+      first = res
+      return
+    }
+    posted = res
+    forward({ address: 2, socket, tls: false }, req, res, [], () => assert.unreachable())
+  }
+  await served(front, async (port) => {
+    const client = new Client(port)
+    const size = 3_000_000
+    await client.write('GET /first HTTP/1.1\r\nHost: x\r\n\r\n')
+    await client.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${size}\r\n\r\n`)
+    await until(() => posted?.headersSent, 'it is answered, behind another answer')
+    await client.write('x'.repeat(size))
+    await until(() => posted?.req.complete, 'all of it has come')
+    first?.end()
+    await client.got(/ 413 No\r\n.*\r\n\r\nno$/s)
+    client.destroy()
+  })
+  owner.close()
+})
+
 test('polls of a member that leaves are asked for one question at a time', async () => {
   const socket = newSocket()
   const owner: Socket[] = []
