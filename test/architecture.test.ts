@@ -16,6 +16,7 @@ const WORDS = {
   timers: 'timers that take Infinity',
   alarm: 'queues at their bound are told of once',
   numbers: 'calls are numbered in one way',
+  pace: 'what is handed over goes at one pace',
 }
 
 /** What each folder may import beside its own files, and why. */
@@ -55,6 +56,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
     types: WORDS.types,
     member: 'what the inlet is a part of: its type alone',
     handover: 'the order to hand over, and what is told of it: its types alone',
+    pace: WORDS.pace,
     emitter: 'what a listener of the user throws surfaces in one way',
     alarm: WORDS.alarm,
     timers: WORDS.timers,
@@ -68,6 +70,7 @@ const FOLDERS: Record<string, Record<string, string>> = {
     wire: 'bodies and packets',
     http: 'the layout of session ids, which the router reads; raw handles of connections that move',
     handover: 'the order to hand over, and what is told of it: its types alone',
+    pace: WORDS.pace,
     checks: WORDS.checks,
     errors: WORDS.errors,
     emitter: 'what a listener of the user throws surfaces in one way',

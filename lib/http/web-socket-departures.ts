@@ -3,6 +3,7 @@ import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { surface } from '../emitter.js'
 import { FAILED, type Handover, type HandoverToMember } from '../handover.js'
 import type { Member } from '../member.js'
+import { Pace } from '../pace.js'
 import { FIRST_WEB_SOCKET } from '../relay/control.js'
 import { pack } from '../wire/portable.js'
 import { OPEN, takeConnection, type WebSocket, type WebSocketServer, webSocketReadiness } from './private-ws.js'
@@ -10,8 +11,6 @@ import { requestHead } from './raw-handle.js'
 import { endStandIn, hold, type Outgoing, standIn } from './stand-in.js'
 import type { Order, WebSocketState } from './web-socket-state.js'
 
-/** So many are taken in one turn: this process has others to serve meanwhile. */
-const AT_ONCE = 20
 /** How often it is looked whether one can move, in milliseconds. */
 const LOOK = 5
 /** How long clients that stay have to close their connections, in milliseconds. */
@@ -24,6 +23,7 @@ const SERVICE_RESTART = 1012
 interface Departure {
   readonly ws: WebSocket
   settled: boolean
+  readonly onSettled: () => void
 }
 
 /** Gives the WebSockets of this process to another one, without their clients noticing. */
@@ -38,6 +38,7 @@ export class WebSocketDepartures {
   #last = FIRST_WEB_SOCKET
   /** Who takes them; undefined before somebody does, and when nobody does any more. */
   #to: number | undefined
+  #pace: Pace | undefined
   #looking: Promise<void> | undefined
   #over = false
 
@@ -57,11 +58,12 @@ export class WebSocketDepartures {
    * Resolves when all that can go has gone, and the others have been told to come again. `ready`: whether the other
    * process takes any.
    */
-  async run({ successor, signal }: Handover, ready: Promise<boolean>): Promise<void> {
+  async run({ successor, within, signal }: Handover, ready: Promise<boolean>): Promise<void> {
     const end = () => this.#end()
     signal.addEventListener('abort', end, { once: true })
     if (await ready) {
       this.#to = successor.address
+      this.#pace = new Pace(this.#member.handles, within)
       await this.#look()
     }
     const stay = this.#sayGoodbye()
@@ -103,25 +105,27 @@ export class WebSocketDepartures {
 
   /** Until none is left that may still be able to move. */
   async #moveAll(): Promise<void> {
-    while (!this.#over && this.#to !== undefined) {
+    const pace = this.#pace
+    while (!this.#over && pace) {
       // What has been read is dispatched then.
       await turn()
       let taken = 0
       let waiting = 0
-      for (const [index, server] of this.#servers.entries()) {
-        for (const ws of [...server.clients]) {
-          if (this.#over) return
-          if (ws.readyState !== OPEN || this.#reasons.has(ws)) continue
-          if (taken < AT_ONCE && this.#tryToMove(server, index, ws)) taken++
-          else if (!this.#reasons.has(ws)) waiting++
-        }
+      const all = this.#servers.flatMap((server, index) => [...server.clients].map((ws) => ({ server, index, ws })))
+      for (const [before, { server, index, ws }] of all.entries()) {
+        if (this.#reasons.has(ws)) continue
+        while (!this.#over && !pace.allows) await pace.next(all.length - before)
+        if (this.#over) return
+        if (ws.readyState !== OPEN) continue
+        if (this.#tryToMove(server, index, ws, pace)) taken++
+        else if (!this.#reasons.has(ws)) waiting++
       }
       if (taken + waiting === 0) return
-      if (taken === 0) await sleep(LOOK)
+      if (taken === 0) await pace.news()
     }
   }
 
-  #tryToMove(server: WebSocketServer, index: number, ws: WebSocket): boolean {
+  #tryToMove(server: WebSocketServer, index: number, ws: WebSocket, pace: Pace): boolean {
     const request = this.#requests.get(ws)
     const state = request
       ? webSocketReadiness(ws)
@@ -129,11 +133,11 @@ export class WebSocketDepartures {
     if (typeof state === 'object') this.#reasons.set(ws, state.never)
     else if (state === 'writing' && !this.#held.has(ws)) this.#held.set(ws, hold(ws))
     if (state !== 'ready' || !request) return false
-    this.#depart(server, index, ws, request)
+    this.#depart(server, index, ws, request, pace)
     return true
   }
 
-  #depart(server: WebSocketServer, index: number, ws: WebSocket, request: IncomingMessage): void {
+  #depart(server: WebSocketServer, index: number, ws: WebSocket, request: IncomingMessage, pace: Pace): void {
     // What the application sends when it is asked moves, too.
     const { messages: unsent, release } = this.#held.get(ws) ?? hold(ws)
     this.#held.delete(ws)
@@ -150,7 +154,7 @@ export class WebSocketDepartures {
       close: (code, reason) => this.#pass(n, { op: 'close', data: { code, reason } }),
       terminate: () => this.#pass(n, { op: 'terminate' }),
     })
-    const departure: Departure = { ws, settled: false }
+    const departure: Departure = { ws, settled: false, onSettled: pace.taken() }
     const { handle, unread } = takeConnection(ws)
     // It broke in this very turn.
     if (!handle) {
@@ -162,7 +166,8 @@ export class WebSocketDepartures {
     const state: WebSocketState = { server: index, request: requestHead(request), protocol, unread, unsent, app }
     const to = this.#to as number
     this.#member.tell({ t: 'move', to, n, sockets: [], state: pack(state, 'a WebSocket that moves') })
-    this.#member.handles.add({ body: JSON.stringify({ t: 'take', to, n }), handle })
+    // Behind what is told in this turn: what follows a handle waits until that is taken.
+    queueMicrotask(() => this.#member.handles.add({ body: JSON.stringify({ t: 'take', to, n }), handle }))
   }
 
   /** What the application wants carried, if it can be. */
@@ -189,6 +194,7 @@ export class WebSocketDepartures {
   #settle(departure: Departure, gone: boolean): void {
     if (departure.settled) return
     departure.settled = true
+    departure.onSettled()
     try {
       if (gone) departure.ws.emit('handover')
       else endStandIn(departure.ws)

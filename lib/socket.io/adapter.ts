@@ -103,21 +103,17 @@ export function hubAdapter(Base: AdapterClass, packets: Packets, doors?: Doors):
     readonly #door: Door = {
       shadows: this.#shadows,
       depart: ({ id, rooms }) => {
-        const keys = Array.from(rooms, roomKey)
         this.#recovery.release(id)
-        // Until it is gone, it counts by itself.
-        packets.tellRooms(this.#name, { sockets: true, join: keys })
-        this.#rooms.removingAll(id, () => super.delAll(id))
+        this.#rooms.departing(id, rooms, () => super.delAll(id))
       },
       arrive: ({ id, rooms, pid }, counted) => {
-        this.#rooms.adding(id, rooms as Set<string>, () => super.addAll(id, rooms as Set<string>))
+        this.#rooms.arriving(rooms, counted, () => super.addAll(id, rooms as Set<string>))
         if (pid !== undefined) this.#recovery.adopt(id, pid)
-        this.#door.forget(counted)
       },
       forget: (rooms) => packets.tellRooms(this.#name, { sockets: false, leave: Array.from(rooms, roomKey) }),
       joinAhead: (pid, room) => {
         if (pid !== undefined) this.#recovery.joinsAhead(pid, roomKey(room))
-        packets.tellRooms(this.#name, { join: [roomKey(room)] })
+        this.#rooms.joiningAhead(room as string)
       },
       leaveAhead: (pid, room) => {
         if (pid !== undefined) this.#recovery.leavesAhead(pid, roomKey(room))

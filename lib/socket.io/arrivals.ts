@@ -7,7 +7,7 @@ import { after } from '../timers.js'
 import type { Handle } from '../wire/transport.js'
 import type { Details } from './details.js'
 import type { Doors } from './doors.js'
-import { whenHeard } from './heartbeats.js'
+import { countBeats, whenHeard } from './heartbeats.js'
 import { divertAcks } from './private-acks.js'
 import type { Conn, Part } from './private-engine.js'
 import { type Opened, openMoved } from './private-opening.js'
@@ -252,6 +252,9 @@ export class Arrivals {
         if (socket) socket.disconnect(close)
         else arrival.shadows.get(nsp)?.disconnect(close)
         break
+      case 'hear':
+        if (arrival.conn) whenHeard(arrival.conn, () => this.#pass(arrival, 'heard'))
+        break
       case 'close':
         if (arrival.conn) arrival.conn.close()
         else arrival.later.push(() => arrival.conn?.close())
@@ -316,7 +319,8 @@ export class Arrivals {
       raw?.destroy()
       throw error
     }
-    whenHeard(conn, arrival.state.missingBeats, () => this.#pass(arrival, 'heard'))
+    // One has just been asked for.
+    countBeats(conn, arrival.state.missingBeats + 1)
     this.#pass(arrival, 'connected')
     arrival.onArrived()
     for (const order of arrival.later) order()

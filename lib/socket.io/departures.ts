@@ -3,6 +3,7 @@ import type { Socket } from 'socket.io'
 import { surface } from '../emitter.js'
 import { FAILED, type Handover, type HandoverToMember, RELEASED } from '../handover.js'
 import type { Member } from '../member.js'
+import { Pace } from '../pace.js'
 import type { Details } from './details.js'
 import type { Doors } from './doors.js'
 import { missingBeats } from './heartbeats.js'
@@ -36,14 +37,6 @@ import type { Shadow } from './shadows.js'
 import type { AnyServer } from './types.js'
 import type { Whereabouts } from './whereabouts.js'
 
-/** So many sessions are under way at once: a client hears nothing for as long as all of these take … */
-const AT_ONCE = 16
-/** … of the first ones fewer, as the other process does for the first time what it takes … */
-const AT_FIRST = 2
-/** … until so much of the time has passed: then it is better to hear nothing for a while than to be cut off. */
-const UNHURRIED = 1 / 4
-/** So many sessions are taken in one turn: this process has others to serve meanwhile. */
-const IN_A_TURN = 20
 /** How often it is looked whether a session can move, in milliseconds. */
 const LOOK = 5
 /** How long a client may take for an acknowledgement that it does not give at once, in milliseconds. */
@@ -68,7 +61,9 @@ interface Departure {
   moved: boolean
   /** The other one has it, and the application knows. */
   settled: boolean
-  /** The client has got all that it was sent from here, and what it had to say at once has come. */
+  readonly onSettled: () => void
+  /** The other one has been asked whether the client has got all that it was sent from here; and has said so. */
+  listens: boolean
   heard: boolean
 }
 
@@ -81,10 +76,6 @@ export class Departures {
   readonly #onHandover: (socket: Socket) => unknown
   readonly #departures = new Map<number, Departure>()
   readonly #gone = new Set<number>()
-  /** Sessions that have been given away, and have not arrived. */
-  #underWay = 0
-  #arrived = 0
-  #onSettled = () => {}
   #last = 0
 
   constructor(
@@ -107,7 +98,7 @@ export class Departures {
    */
   async run({ successor, within, signal }: Handover, refused: Promise<string | undefined>): Promise<void> {
     const to = successor.address
-    const hurry = performance.now() + within * UNHURRIED
+    const pace = new Pace(this.#member.handles, within)
     const end = performance.now() + within
     const { http } = this.#member
     const held = new Map<Conn, () => void>()
@@ -126,25 +117,18 @@ export class Departures {
     const why = await refused
     otherwise = why ?? LATE
     if (why !== undefined) report()
-    while (!told && !signal.aborted && !this.#gone.has(to)) {
+    const isOver = () => told || signal.aborted || this.#gone.has(to)
+    while (!isOver()) {
       // What has been read is dispatched then.
       await turn()
-      const atOnce = Math.min(AT_ONCE, AT_FIRST + this.#arrived)
-      const limit = performance.now() < hurry ? atOnce - this.#underWay : IN_A_TURN
-      // Not for each one that arrives: all connections are looked through.
-      if (limit < atOnce / 2) {
-        await this.#news()
-        continue
-      }
       let taken = 0
       // One that is about to be opened here.
       let waiting = http?.isBusyWith(undefined) ? 1 : 0
-      for (const conn of connectionsOf(this.#io)) {
+      const all = connectionsOf(this.#io)
+      for (const [index, conn] of all.entries()) {
         if (reasons.has(conn)) continue
-        if (taken === limit || signal.aborted) {
-          waiting++
-          break
-        }
+        while (!isOver() && !pace.allows) await pace.next(all.length - index)
+        if (isOver()) break
         const client = clientOf(conn)
         const state = readiness(conn)
         const reason = typeof state === 'object' ? state.never : this.#reasonToStay(conn, client)
@@ -166,10 +150,10 @@ export class Departures {
         }
         held.delete(conn)
         taken++
-        this.#depart(conn, client, begun, to, end)
+        this.#depart(conn, client, begun, to, end, pace)
       }
       if (waiting === 0 && taken === 0) break
-      if (taken === 0) await this.#news()
+      if (taken === 0) await pace.news()
     }
     for (const release of held.values()) release()
     report()
@@ -230,7 +214,7 @@ export class Departures {
     return () => this.#whereabouts.forget(id)
   }
 
-  #depart(conn: Conn, client: ClientOf | undefined, begun: Part[], to: number, end: number): void {
+  #depart(conn: Conn, client: ClientOf | undefined, begun: Part[], to: number, end: number, pace: Pace): void {
     const n = ++this.#last
     const { id } = conn
     const polls = isPolling(conn)
@@ -254,9 +238,9 @@ export class Departures {
     if (polls) this.#whereabouts.hold(id, { polls: false })
     if (client) divert(client, send)
     const shadows: Shadow[] = []
-    const departure: Departure = { to, id, sockets, states, shadows, moved: false, settled: false, heard: false }
+    const progress = { moved: false, settled: false, listens: false, heard: false }
+    const departure: Departure = { to, id, sockets, states, shadows, ...progress, onSettled: pace.taken() }
     this.#departures.set(n, departure)
-    this.#underWay++
     sockets.forEach((socket, i) => {
       const state = states[i]
       if (state) shadows.push(this.#shadow(n, departure, socket, state))
@@ -267,7 +251,9 @@ export class Departures {
     const state: SessionState = { ...session, sockets: states, begun, unread, unsent }
     const moving = states.map(({ nsp, pid, rooms }) => ({ nsp, pid, rooms: rooms.map(roomKey) }))
     this.#member.tell({ t: 'move', to, n, polls, sockets: moving, state: pack(state) })
-    if (handle) this.#member.handles.add({ body: JSON.stringify({ t: 'take', to, n }), handle })
+    if (!handle) return
+    // Behind what is told in this turn: what follows a handle waits until that is taken.
+    queueMicrotask(() => this.#member.handles.add({ body: JSON.stringify({ t: 'take', to, n }), handle }))
   }
 
   #shadow(n: number, departure: Departure, socket: Socket, state: SocketState): Shadow {
@@ -328,9 +314,7 @@ export class Departures {
   #settle(departure: Departure, reason: string): void {
     if (departure.settled) return
     departure.settled = true
-    this.#underWay--
-    this.#arrived++
-    this.#onSettled()
+    departure.onSettled()
     for (const socket of departure.sockets) {
       try {
         tellGone(socket, reason)
@@ -353,26 +337,20 @@ export class Departures {
     this.#settle(departure, LOST)
   }
 
-  /** Resolves when a session has arrived, or is lost; but soon in any case. */
-  #news(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, LOOK)
-      this.#onSettled = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-  }
-
   /** What has been waited for as long as `within`, in milliseconds, is not any more. */
   #isBusy(within: number): boolean {
-    for (const { settled, sockets, to, heard } of this.#departures.values()) {
+    let isBusy = false
+    for (const [n, departure] of this.#departures) {
+      const { settled, sockets, to, heard } = departure
       if (!settled) return true
       if (this.#gone.has(to)) continue
       const patience = { owed: within, asked: heard ? ACK_PATIENCE : within }
-      if (sockets.some((socket) => isAwaited(socket, patience))) return true
+      if (!sockets.some((socket) => isAwaited(socket, patience))) continue
+      isBusy = true
+      if (!departure.listens) this.#pass(to, n, 'hear')
+      departure.listens = true
     }
-    return false
+    return isBusy
   }
 
   /** Says once why some stay. */

@@ -49,13 +49,7 @@ export class LocalRooms {
       const join = created.map(roomKey)
       this.#packets.tellRooms(this.#nsp, appears ? { sockets: true, join } : { join })
     }
-    if (created.length > 0) {
-      const settled = this.#packets.settled()
-      for (const room of created) this.#pending.set(room, settled)
-      settled.then(() => {
-        for (const room of created) if (this.#pending.get(room) === settled) this.#pending.delete(room)
-      })
-    }
+    this.#await(created)
     add()
     return this.#confirmed(rooms)
   }
@@ -84,9 +78,50 @@ export class LocalRooms {
     if (held) this.#packets.tellRooms(this.#nsp, { leave, sockets: false })
   }
 
+  /** Around the in-memory adapter's `delAll`, for a socket that leaves for another member: the hub goes on counting these rooms. */
+  departing(id: string, rooms: ReadonlySet<unknown>, remove: () => void): void {
+    const all: ReadonlyMap<unknown, unknown> = this.#adapter.rooms
+    const sids: ReadonlyMap<string, ReadonlySet<unknown>> = this.#adapter.sids
+    const had = sids.get(id)
+    remove()
+    const emptied = new Set([...(had ?? [])].filter((room) => !all.has(room)))
+    for (const room of emptied) this.#pending.delete(room as string)
+    // What others here are in, too, counts for them; what nobody else is in, from now on for this one alone.
+    const join = [...rooms].filter((room) => !emptied.has(room)).map(roomKey)
+    const leave = [...emptied].filter((room) => !rooms.has(room)).map(roomKey)
+    if (!had) this.#packets.tellRooms(this.#nsp, { sockets: true, join })
+    else if (join.length + leave.length > 0) this.#packets.tellRooms(this.#nsp, { join, leave })
+  }
+
+  /** A socket that is about to come from another member joins a room. */
+  joiningAhead(room: string): void {
+    this.#packets.tellRooms(this.#nsp, { join: [roomKey(room)] })
+    this.#await([room])
+  }
+
+  /** Around the in-memory adapter's `addAll`, for a socket that comes from another member. `counted`: what the hub counts for it. */
+  arriving(rooms: ReadonlySet<unknown>, counted: Iterable<unknown>, add: () => void): void {
+    const all: ReadonlyMap<unknown, unknown> = this.#adapter.rooms
+    const created = new Set([...rooms].filter((room) => !all.has(room)))
+    add()
+    // Of a room that had nobody here, that count stands for all who are in it from now on.
+    const leave = [...counted].filter((room) => !created.delete(room)).map(roomKey)
+    if (leave.length > 0) this.#packets.tellRooms(this.#nsp, { leave })
+  }
+
   /** Another member had sockets here join: the hub counted these rooms as held here meanwhile. */
   admitted(rooms: readonly string[]): void {
     this.#packets.tellRooms(this.#nsp, { leave: rooms.map(roomKey) })
+  }
+
+  /** Until the hub has said that it knows them. */
+  #await(rooms: readonly string[]): void {
+    if (rooms.length === 0) return
+    const settled = this.#packets.settled()
+    for (const room of rooms) this.#pending.set(room, settled)
+    settled.then(() => {
+      for (const room of rooms) if (this.#pending.get(room) === settled) this.#pending.delete(room)
+    })
   }
 
   #confirmed(rooms: ReadonlySet<string>): Promise<void> | void {

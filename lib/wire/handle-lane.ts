@@ -45,6 +45,11 @@ export class HandleLane<P extends Parcel = Parcel> {
     return this.#ended
   }
 
+  /** None waits, and none is under way. */
+  get isIdle(): boolean {
+    return !this.#current && this.#queue.length === 0
+  }
+
   /** How long the other side has not taken the one that is under way, in milliseconds; 0 when none is. */
   get stuckFor(): number {
     return this.#current ? performance.now() - this.#since : 0
@@ -57,7 +62,7 @@ export class HandleLane<P extends Parcel = Parcel> {
 
   /** Resolves when all have been taken. */
   async idle(): Promise<void> {
-    while (this.#current || this.#queue.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    while (!this.isIdle) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
   /** Takes back what waits and fits, in order. */
