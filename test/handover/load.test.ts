@@ -25,4 +25,29 @@ for (const [socketIo, options] of [
   )
 }
 
+/** As long as workers that waited for each other would take, in milliseconds. */
+const TIMEOUT = 30_000
+
+site(
+  'workers that hand over side by side do not wait for each other',
+  {
+    count: 2,
+    hub: { handoverTimeout: TIMEOUT, gracePeriod: 3 * TIMEOUT },
+    body: LOAD,
+    joining: LOAD_OPTIONS,
+  },
+  async (where) => {
+    const took: number[] = []
+    const { wrong } = await underLoad(where, { websockets: 6, polling: 6, upgrading: 2 }, async () => {
+      for (let i = 0; i < 2; i++) {
+        const begun = performance.now()
+        await where.hub.reload({ concurrency: 2 })
+        took.push(performance.now() - begun)
+      }
+    })
+    assert.deepEqual(wrong, [])
+    assert.ok(Math.max(...took) < TIMEOUT, took.map((ms) => `${Math.round(ms)} ms`).join(', '))
+  },
+)
+
 test.run()
