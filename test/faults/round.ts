@@ -10,8 +10,11 @@ import { Nemesis } from './nemesis.js'
 import { read } from './record.js'
 import { CLIENTS, type World } from './world.js'
 
-/** How long the hub may take to be whole again once nobody harms it. In milliseconds. */
-const RECOVERY = Number(process.env.FAULTS_RECOVERY ?? 60_000)
+/**
+ * How long the hub may take to be whole again once nobody harms it: no less than engine.io takes to miss a client that went
+ * without a word, which is 45 s. In milliseconds.
+ */
+const RECOVERY = 60_000
 
 export interface RoundOutcome extends Verdict {
   /** Bytes on the primary's heap when all was quiet. */
