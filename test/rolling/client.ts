@@ -1,3 +1,4 @@
+import http from 'node:http'
 import { NodeWebSocket, NodeXHR, io as open, type Socket } from 'socket.io-client'
 import type { Random } from '../fuzz/random.js'
 import type { Kind, Pace, Session } from './history.js'
@@ -27,6 +28,11 @@ function transportsOf(kind: Kind, random: Random): (typeof NodeXHR | typeof Node
   return [kind === 'polling' ? NodeXHR : NodeWebSocket]
 }
 
+/** As in a browser, requests of every second client come on connections that stay open; of the others each has its own. */
+function agentOf(number: number): http.Agent | undefined {
+  return number % 2 === 0 ? new http.Agent({ keepAlive: true }) : undefined
+}
+
 /** Counts towards its server, and writes down what it gets. */
 export class Client {
   readonly #port: number
@@ -34,6 +40,7 @@ export class Client {
   readonly #kind: Kind
   readonly #random: Random
   readonly #pace: Pace
+  readonly #agent: http.Agent | undefined
   readonly sessions: Session[] = []
   #socket: Socket | undefined
   #session: Session | undefined
@@ -47,6 +54,7 @@ export class Client {
     this.#number = number
     this.#kind = kind
     this.#pace = pace
+    this.#agent = agentOf(number)
     this.#random = random
   }
 
@@ -68,14 +76,17 @@ export class Client {
     const socket = open(`http://127.0.0.1:${this.#port}`, {
       forceNew: true,
       transports: transportsOf(this.#kind, this.#random),
+      // Its type knows none of Node's agents; undefined is none.
+      agent: this.#agent as unknown as boolean,
       reconnectionDelay: 20,
       reconnectionDelayMax: 500,
       auth: { client: this.#number },
     })
     this.#socket = socket
     socket.on('connect', () => this.#onConnect(socket))
-    socket.on('disconnect', (reason) => {
+    socket.on('disconnect', (cause, details) => {
       const { home } = this.#session ?? { home: 0 }
+      const reason = details === undefined ? cause : `${cause} (${whatHappened(details)})`
       if (!this.#session?.closed) this.#session?.cuts.push({ home, reason, recovered: false })
     })
     socket.on('echo', (n: number, bytes: Uint8Array[] | null) => {
@@ -197,4 +208,11 @@ export class Client {
       this.#session?.wrongs.push(`${what} ${n} with other bytes`)
     }
   }
+}
+
+/** As the client's transport tells: of polling, how it was answered; of a WebSocket, how it closed. */
+function whatHappened(details: Error | { description?: unknown; context?: unknown }): string {
+  const { message, description, context } = details as { message?: string; description?: unknown; context?: unknown }
+  const { code, reason, responseText } = (context ?? {}) as { code?: number; reason?: string; responseText?: string }
+  return [message, description, code, reason, responseText].filter((one) => one !== undefined && one !== '').join(', ')
 }

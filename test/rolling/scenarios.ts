@@ -5,7 +5,7 @@ import { alive, failure, until } from '../conditions.js'
 import { Random } from '../fuzz/random.js'
 import { usage } from '../soak/usage.js'
 import { type Allowed, check, type Verdict } from './checker.js'
-import type { Kind, Work } from './history.js'
+import type { Kind } from './history.js'
 import { type Cast, Stage } from './stage.js'
 
 /** How long the last packets may be under way, in milliseconds. */
@@ -112,8 +112,8 @@ async function play(
   try {
     await stage.start()
     const { violations, killed } = await during(stage)
-    const works = await stage.rest()
-    const verdict = await settled(stage, works, { killed, staying: new Set(staying) })
+    await stage.rest()
+    const verdict = await settled(stage, { killed, staying: new Set(staying) })
     violations.push(...verdict.violations)
     return { violations, counts: verdict.counts, handover: stage.hub.stats().handover }
   } finally {
@@ -122,10 +122,10 @@ async function play(
 }
 
 /** The last packets are under way for a moment. */
-async function settled(stage: Stage, works: Work[], allowed: Allowed): Promise<Verdict> {
+async function settled(stage: Stage, allowed: Allowed): Promise<Verdict> {
   const end = performance.now() + SETTLING
   for (;;) {
-    const verdict = check(await stage.sessions(), works, allowed)
+    const verdict = check(await stage.sessions(), await stage.finish(), allowed)
     if (verdict.violations.length === 0 || performance.now() > end) return verdict
     await sleep(200)
   }

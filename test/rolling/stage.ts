@@ -92,7 +92,7 @@ export class Stage {
       handoverTimeout: PATIENCE,
     })
     hub.lifecycle.on('restart', () => {})
-    const { port } = (await hub.listen({ port: 0, host: '127.0.0.1' })).address()
+    const { port } = (await hub.listen({ port: 0, host: '127.0.0.1', waitTimeout: PATIENCE })).address()
     // Else all clients would come to the first.
     await until(() => hub.stats().http?.workers.length === workers, 'all serve')
     let next = 0
@@ -122,11 +122,15 @@ export class Stage {
   }
 
   /** Everybody stops, and all that is under way arrives. */
-  async rest(): Promise<Work[]> {
+  async rest(): Promise<void> {
     await Promise.all(this.#crowds.map((crowd) => crowd.tell('rest')))
     await until(async () => (await this.#state()).answered === this.#total, 'all clients are answered').catch(() => {
       // The checker says who is not.
     })
+  }
+
+  /** What all processes did. Those that live stop: they are only answered any more. */
+  async finish(): Promise<Work[]> {
     const living = await Promise.all(this.workers.map(({ id }) => this.hub.to(id).request('finish')))
     return [...this.works, ...living]
   }
