@@ -7,7 +7,7 @@ import { Runs } from './runs.js'
 /** Every so many-th counter has attachments, or is acknowledged late. */
 const BINARY = 3
 const LATE_ONES = 4
-/** How long an upgrade may be held up, and how long a client stays that comes and goes, in milliseconds. */
+/** How long an upgrade may be held up, and how long at least a client stays that comes and goes, in milliseconds. */
 const HELD = 1500
 const STAYS = 3000
 /** What the server answers to a probe. */
@@ -28,9 +28,11 @@ function transportsOf(kind: Kind, random: Random): (typeof NodeXHR | typeof Node
   return [kind === 'polling' ? NodeXHR : NodeWebSocket]
 }
 
-/** As in a browser, requests of every second client come on connections that stay open; of the others each has its own. */
+/** Every so many-th client has a connection for each of its requests; those of others stay open, as in a browser. */
+const WASTEFUL = 8
+
 function agentOf(number: number): http.Agent | undefined {
-  return number % 2 === 0 ? new http.Agent({ keepAlive: true }) : undefined
+  return number % WASTEFUL > 0 ? new http.Agent({ keepAlive: true }) : undefined
 }
 
 /** Counts towards its server, and writes down what it gets. */
@@ -115,7 +117,8 @@ export class Client {
       if (this.#resting) return
       this.#counting ??= setInterval(() => this.#count(), this.#pace.up)
     }, this.#random.below(this.#pace.up))
-    if (this.#kind === 'upgrading') setTimeout(() => this.#comeAgain(), this.#random.below(STAYS))
+    if (this.#kind === 'upgrading')
+      setTimeout(() => this.#comeAgain(), this.#random.below(Math.max(STAYS, this.#pace.up)))
   }
 
   rest(): void {

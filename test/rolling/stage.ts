@@ -88,8 +88,8 @@ export class Stage {
       recovery: { maxBytes: 256 << 20, maxPackets: 1_000_000 },
       // A busy machine is not what is looked at.
       readyTimeout: PATIENCE,
-      gracePeriod: 2 * PATIENCE,
-      handoverTimeout: PATIENCE,
+      gracePeriod: 10 * PATIENCE,
+      handoverTimeout: 5 * PATIENCE,
     })
     hub.lifecycle.on('restart', () => {})
     const { port } = (await hub.listen({ port: 0, host: '127.0.0.1', waitTimeout: PATIENCE })).address()

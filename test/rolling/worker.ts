@@ -35,7 +35,7 @@ const io = new Server(server, {
   // What the hub keeps for clients that are away is as much after a minute as after an hour.
   connectionStateRecovery: { maxDisconnectionDuration: 10_000 },
   serveClient: false,
-  pingInterval: 2000,
+  pingInterval: Math.max(2000, 2 * pace.down),
   pingTimeout: 30_000,
 })
 attachSocketIo(io, hub, { onHandover: (socket) => ({ id: socket.id, bytes: Buffer.from(socket.id) }) })
