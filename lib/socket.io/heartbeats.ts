@@ -3,6 +3,12 @@ import type { Conn } from './private-engine.js'
 /** Signs of life that were asked for here, and not given yet. */
 const missing = new WeakMap<Conn, number>()
 
+/**
+ * So many more are asked for when the first has come: one because a client answers before it looks at what came with the
+ * question, and one because engine.io may have asked before the session moved, and that answer is taken for the first.
+ */
+const FURTHER = 2
+
 /** How many the client is still to give. */
 export function missingBeats(conn: Conn): number {
   return missing.get(conn) ?? 0
@@ -10,20 +16,19 @@ export function missingBeats(conn: Conn): number {
 
 /**
  * Calls back when the client has shown that it has got all that it was sent, and so has acknowledged what it does at once;
- * or when it is gone. A client answers to a sign of life before it looks at what came with that, and so to the next one
- * afterwards. The first has just been asked for; `before`: so many had been, in the process that had it.
+ * or when it is gone. The first has just been asked for; `before`: so many had been, in the process that had it.
  */
 export function whenHeard(conn: Conn, before: number, callback: () => void): void {
   missing.set(conn, before + 1)
-  let isLast = false
+  let further = FURTHER
   const onBeat = () => {
     const left = missingBeats(conn) - 1
     missing.set(conn, left)
     if (left > 0) return
-    if (isLast) {
+    if (further === 0) {
       onEnd()
     } else {
-      isLast = true
+      further--
       missing.set(conn, 1)
       conn.sendPacket('ping')
     }
