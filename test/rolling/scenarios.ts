@@ -5,7 +5,6 @@ import { alive, failure, until } from '../conditions.js'
 import { Random } from '../fuzz/random.js'
 import { usage } from '../soak/usage.js'
 import { type Allowed, check, type Verdict } from './checker.js'
-import type { Kind } from './history.js'
 import { type Cast, Stage } from './stage.js'
 
 /** How long the last packets may be under way, in milliseconds. */
@@ -25,15 +24,13 @@ export interface Outcome {
 
 export interface Plan {
   cast: Cast
-  /** Kinds of clients that are not handed over. */
-  staying: Kind[]
   reloads: number
   tell(line: string): void
 }
 
 /** Reloads under load; among them some that fail. Nobody is to notice any of it. */
-export function reloads({ cast, staying, reloads, tell }: Plan): Promise<Outcome> {
-  return play(cast, staying, async (stage) => {
+export function reloads({ cast, reloads, tell }: Plan): Promise<Outcome> {
+  return play(cast, async (stage) => {
     const { hub } = stage
     const violations: string[] = []
     const samples: Sample[] = []
@@ -58,15 +55,15 @@ export function reloads({ cast, staying, reloads, tell }: Plan): Promise<Outcome
     await once('a reload after two that failed')
     violations.push(...growth(samples))
     const { left = 0 } = hub.stats().handover ?? {}
-    if (left > 0 && staying.length === 0) violations.push(`${left} sessions were not handed over`)
+    if (left > 0) violations.push(`${left} sessions were not handed over`)
     return { violations, killed: new Set() }
   })
 }
 
 /** In the middle of each worker's handover one of the two processes is killed. */
-export function kills({ cast, staying, tell }: Plan, victim: 'old' | 'new'): Promise<Outcome> {
+export function kills({ cast, tell }: Plan, victim: 'old' | 'new'): Promise<Outcome> {
   const random = new Random(cast.seed)
-  return play(cast, staying, async (stage) => {
+  return play(cast, async (stage) => {
     const { hub } = stage
     const moved = () => hub.stats().handover?.moved ?? 0
     const killed = new Set<number>()
@@ -105,7 +102,6 @@ export function kills({ cast, staying, tell }: Plan, victim: 'old' | 'new'): Pro
 
 async function play(
   cast: Cast,
-  staying: Kind[],
   during: (stage: Stage) => Promise<{ violations: string[]; killed: Set<number> }>,
 ): Promise<Outcome> {
   const stage = await Stage.open(cast)
@@ -113,7 +109,7 @@ async function play(
     await stage.start()
     const { violations, killed } = await during(stage)
     await stage.rest()
-    const verdict = await settled(stage, { killed, staying: new Set(staying) })
+    const verdict = await settled(stage, { killed })
     violations.push(...verdict.violations)
     return { violations, counts: verdict.counts, handover: stage.hub.stats().handover }
   } finally {

@@ -29,7 +29,9 @@ const here = new Set<Socket>()
 
 const hub = await joinHub<Rolling>({ onStop: () => void hub.to('primary').emit('done', finish()) })
 if (process.env.ROLLING_CRASH === hub.id) throw new Error('on purpose')
-const server = http.createServer()
+// Connections stay open for longer than they are idle: a client that sends on one which is just closing has to send again,
+// and that of Node.js sends nothing then, and waits.
+const server = http.createServer({ keepAliveTimeout: 600_000 })
 // Signs of life are under way all the time, and no busy machine makes them late.
 const io = new Server(server, {
   // What the hub keeps for clients that are away is as much after a minute as after an hour.
