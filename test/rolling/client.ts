@@ -31,10 +31,6 @@ function transportsOf(kind: Kind, random: Random): (typeof NodeXHR | typeof Node
 /** Every so many-th client has a connection for each of its requests; those of others stay open, as in a browser. */
 const WASTEFUL = 8
 
-function agentOf(number: number): http.Agent | undefined {
-  return number % WASTEFUL > 0 ? new http.Agent({ keepAlive: true }) : undefined
-}
-
 /** Counts towards its server, and writes down what it gets. */
 export class Client {
   readonly #port: number
@@ -51,12 +47,13 @@ export class Client {
   #resting = false
   #onSettled = () => {}
 
-  constructor(port: number, number: number, kind: Kind, pace: Pace, random: Random) {
+  constructor(port: number, number: number, kind: Kind, pace: Pace, random: Random, keepsAlive: boolean) {
     this.#port = port
     this.#number = number
     this.#kind = kind
     this.#pace = pace
-    this.#agent = agentOf(number)
+    // Of one that is killed, connections break under requests: these the client of Node.js would send again without an end.
+    this.#agent = keepsAlive && number % WASTEFUL > 0 ? new http.Agent({ keepAlive: true }) : undefined
     this.#random = random
   }
 

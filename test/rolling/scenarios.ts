@@ -23,14 +23,14 @@ export interface Outcome {
 }
 
 export interface Plan {
-  cast: Cast
+  cast: Omit<Cast, 'keepsAlive'>
   reloads: number
   tell(line: string): void
 }
 
 /** Reloads under load; among them some that fail. Nobody is to notice any of it. */
 export function reloads({ cast, reloads, tell }: Plan): Promise<Outcome> {
-  return play(cast, async (stage) => {
+  return play({ ...cast, keepsAlive: true }, async (stage) => {
     const { hub } = stage
     const violations: string[] = []
     const samples: Sample[] = []
@@ -63,7 +63,7 @@ export function reloads({ cast, reloads, tell }: Plan): Promise<Outcome> {
 /** In the middle of each worker's handover one of the two processes is killed. */
 export function kills({ cast, tell }: Plan, victim: 'old' | 'new'): Promise<Outcome> {
   const random = new Random(cast.seed)
-  return play(cast, async (stage) => {
+  return play({ ...cast, keepsAlive: false }, async (stage) => {
     const { hub } = stage
     const moved = () => hub.stats().handover?.moved ?? 0
     const killed = new Set<number>()

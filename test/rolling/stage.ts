@@ -17,6 +17,8 @@ export interface Cast {
   /** Processes that the clients live in. */
   crowds: number
   pace: Pace
+  /** Whether connections of clients that poll stay open. */
+  keepsAlive: boolean
   seed: number
 }
 
@@ -76,7 +78,7 @@ export class Stage {
   }
 
   static async open(cast: Cast): Promise<Stage> {
-    const { workers, clients, crowds, pace, seed } = cast
+    const { workers, clients, crowds, pace, keepsAlive, seed } = cast
     const app = new App('')
     app.writeAll(GOOD)
     const hub = await startHub<Rolling>({
@@ -101,7 +103,7 @@ export class Stage {
       const numbers = Object.fromEntries(
         KINDS.map((kind) => [kind, Array.from({ length: share(clients[kind]) }, () => next++)]),
       )
-      return { port, seed: seed + i, pace, numbers: numbers as Record<Kind, number[]> }
+      return { port, seed: seed + i, pace, keepsAlive, numbers: numbers as Record<Kind, number[]> }
     })
     const processes = shares.map((share) => new CrowdProcess(share))
     await Promise.all(processes.map(({ ready }) => ready))
