@@ -34,14 +34,20 @@ export interface Recoverable {
   readonly except: Iterable<string>
 }
 
+/** Who has sent a packet. */
+export interface Origin {
+  readonly address: number
+  /** The packet's place among those of its sender that clients may get later; 0 where they do not. */
+  readonly local: number
+}
+
 /** A packet from another member. */
 export interface ArrivedPacket extends Body {
   /** The rooms that it is for; undefined when it is for the whole namespace. */
   readonly rooms: readonly string[] | undefined
   /** Whether clients that are away get it when they come back. */
   readonly recoverable: boolean
-  /** The address of its sender. */
-  readonly from: number
+  readonly origin: Origin
   /** Answers it; `done` with the last answer, exactly once. Undefined when the packet asks for none. */
   readonly answer: ((body: Body | undefined, done: boolean) => void) | undefined
 }
@@ -243,10 +249,11 @@ export class Packets {
     const call = readCall(text, at)
     const body = text.substring(packetBody(text, at), at + length)
     const recoverable = (flags & RECOVERABLE) !== 0
+    const local = recoverable ? senderSequence(text, at) : 0
     if (recoverable) {
       const hub = hubSequence(text, at)
       if (call > 0) {
-        this.recovery.replayed(call, { origin: from, hub, local: senderSequence(text, at), text: body, bytes })
+        this.recovery.replayed(call, { origin: from, hub, local, text: body, bytes })
         return
       }
       this.recovery.arrived(hub)
@@ -259,7 +266,7 @@ export class Packets {
     }
     const rooms = readScope(text, at) === Scope.Rooms ? packetRooms(text, at) : undefined
     try {
-      attached.receive({ rooms, answer, recoverable, from, text: body, bytes })
+      attached.receive({ rooms, answer, recoverable, origin: { address: from, local }, text: body, bytes })
     } catch (error) {
       this.unreadable('A packet of Socket.IO', error)
       answer?.(undefined, true)

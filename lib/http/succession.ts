@@ -1,4 +1,10 @@
 /**
+ * So many are known: each is told to all members. What is older matters to sessions alone that poll, were opened there,
+ * and have lasted ever since; to their requests nobody knows them any more, and they are opened anew.
+ */
+const MAX = 1000
+
+/**
  * Who took over from whom, by address. A session that was handed over keeps its id, which is named after the incarnation
  * that opened it, for as long as it lives.
  */
@@ -15,6 +21,10 @@ export class Succession {
 
   add(from: number, to: number): void {
     this.#successors.set(from, to)
+    for (const oldest of this.#successors.keys()) {
+      if (this.#successors.size <= MAX) break
+      this.#successors.delete(oldest)
+    }
   }
 
   /** That incarnation is gone, and with it whatever it had not handed over. */

@@ -71,17 +71,22 @@ export class KeptNamespace<Member extends Addressed> implements Past {
   times: RecoveryTimes = { session: 0, packets: 0 }
   /** Packets kept. */
   size = 0
-  /** The hub's sequence up to which packets are known no more. */
-  dropped = 0
   readonly #kept: KeptRooms<Room<Member>>
   readonly #rooms = new Map<string, Room<Member>>()
   /** As good as a room: what is for everybody. */
   readonly #everybody = new KeptRoom<LoggedPacket<Member>>('', 0)
   /** The hub's sequence up to which nothing is known of rooms that are not listed. */
   #floor = 0
+  /** The hub's sequence of the last packet that was forgotten. */
+  #dropped = 0
 
   constructor(kept: KeptRooms<Room<Member>>) {
     this.#kept = kept
+  }
+
+  /** The hub's sequence up to which packets are known no more: where none are kept, whatever has been sent until now. */
+  get dropped(): number {
+    return this.size === 0 ? Number.POSITIVE_INFINITY : this.#dropped
   }
 
   /** Whether packets are kept: there is somebody who may miss them. */
@@ -110,7 +115,7 @@ export class KeptNamespace<Member extends Addressed> implements Past {
       if (room.packets.size === 0) this.#kept.quieten(room, this)
     }
     if (packet.rooms.length === 0) this.#everybody.drop(packet)
-    this.dropped = packet.hub
+    this.#dropped = packet.hub
     this.size--
   }
 

@@ -317,13 +317,14 @@ export function hubAdapter(Base: AdapterClass, packets: Packets, doors?: Doors):
 
     /** Reads all of a packet, and returns what does as it says. Throws when it cannot be read. */
     #read(packet: ArrivedPacket): () => void {
-      const { answer, from } = packet
+      const { answer, origin } = packet
+      const from = origin.address
       const body = readBody(packet, packet.rooms)
       const { op, opts, text, bytes } = body
       const { offset } = this.#recovery
       switch (op) {
         case Op.Text: {
-          const write = this.#outlet.readText(text, from)
+          const write = this.#outlet.readText(text, origin)
           return () => {
             if (packet.recoverable) this.#recovery.received(body)
             write(opts, offset)
@@ -333,7 +334,7 @@ export function hubAdapter(Base: AdapterClass, packets: Packets, doors?: Doors):
           const data = readList(text, bytes)
           return () => {
             if (packet.recoverable) this.#recovery.received(body)
-            this.#outlet.writeEvent(data, opts, offset, from)
+            this.#outlet.writeEvent(data, opts, offset, origin)
           }
         }
         case Op.AskEvent: {

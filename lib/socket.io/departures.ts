@@ -4,6 +4,8 @@ import { surface } from '../emitter.js'
 import { FAILED, type Handover, type HandoverToMember, RELEASED } from '../handover.js'
 import type { Member } from '../member.js'
 import { Pace } from '../pace.js'
+import type { Origin } from '../packets.js'
+import { writePosition } from '../wire/position.js'
 import type { Details } from './details.js'
 import type { Doors } from './doors.js'
 import { missingBeats } from './heartbeats.js'
@@ -57,8 +59,13 @@ interface Departure {
   readonly sockets: readonly Socket[]
   readonly states: readonly SocketState[]
   readonly shadows: readonly Shadow[]
-  /** What the hub has sent here for it until it says so goes on to the other; then only what that one sent. */
-  moved: boolean
+  /**
+   * What the hub has sent here for it until it says so goes on to the other; then only what that one sent. Set to the
+   * hub's sequence of that moment.
+   */
+  movedAt: number | undefined
+  /** How far its client is in what that one sent. */
+  passedOn: number
   /** The other one has it, and the application knows. */
   settled: boolean
   readonly onSettled: () => void
@@ -165,7 +172,8 @@ export class Departures {
     const departure = this.#departures.get(message.n)
     if (!departure) return
     if (message.t === 'moved') {
-      departure.moved = true
+      // The hub has told how far it was when it heard of the departure.
+      departure.movedAt = this.#member.packets.recovery.position.hub
       if (!message.taken) this.#lose(departure, true)
       return
     }
@@ -238,7 +246,7 @@ export class Departures {
     if (polls) this.#whereabouts.hold(id, { polls: false })
     if (client) divert(client, send)
     const shadows: Shadow[] = []
-    const progress = { moved: false, settled: false, listens: false, heard: false }
+    const progress = { movedAt: undefined, passedOn: 0, settled: false, listens: false, heard: false }
     const departure: Departure = { to, id, sockets, states, shadows, ...progress, onSettled: pace.taken() }
     this.#departures.set(n, departure)
     sockets.forEach((socket, i) => {
@@ -271,6 +279,15 @@ export class Departures {
       order('leave', { rooms: [...left] })
     }
     const disconnect = (close: boolean) => order('disconnect', { close })
+    const { recovery } = this.#member.packets
+    // What this process sends from now on reaches the client by the other one, behind what is passed on.
+    const { origin: own, local: last } = recovery.position
+    const offsetAt = ({ address, local }: Origin) => {
+      const { movedAt } = departure
+      if (movedAt === undefined) return writePosition({ origin: own, hub: recovery.position.hub, local: last })
+      departure.passedOn = Math.max(departure.passedOn, local)
+      return writePosition({ origin: address, hub: movedAt, local: departure.passedOn })
+    }
     const door = this.#doors.of(nsp)
     door?.depart({ id, pid: state.pid, rooms: new Set(state.rooms) })
     makeStandIn(socket, { rooms, join, leave, disconnect })
@@ -278,7 +295,8 @@ export class Departures {
       id,
       rooms,
       socket,
-      hears: (from) => from !== undefined && (!departure.moved || from === to),
+      hears: (from) => from !== undefined && (departure.movedAt === undefined || from === to),
+      offsetAt,
       // Behind nothing that this process sends meanwhile: the hub had it before.
       write: (packet) => this.#pass(to, n, 'relay', [...packet]),
       join,

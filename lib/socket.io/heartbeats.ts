@@ -8,6 +8,12 @@ interface Beats {
 
 const beats = new WeakMap<Conn, Beats>()
 
+/**
+ * So many are asked for, one after the other: two, because a client answers before it looks at what came with the question,
+ * and one because engine.io may have asked before the session moved, and that answer is taken for the first.
+ */
+const ROUNDS = 3
+
 /** How many the client is still to give. */
 export function missingBeats(conn: Conn): number {
   return beats.get(conn)?.missing ?? 0
@@ -24,26 +30,29 @@ export function countBeats(conn: Conn, missing: number): void {
 
 /**
  * Calls back when the client has shown that it has got all that it was sent, and so has acknowledged what it does at once;
- * or when it is gone. A client answers to a sign of life before it looks at what came with that, and so to the next one
- * afterwards. Of one whose signs of life are counted.
+ * or when it is gone. Of one whose signs of life are counted.
  */
 export function whenHeard(conn: Conn, callback: () => void): void {
   const counted = beats.get(conn)
-  // Socket.IO, too, looks at what came with it later.
   const onEnd = () => {
     conn.off('close', onEnd)
+    // Socket.IO, too, looks at what came with it later.
     setImmediate(callback)
-  }
-  const ask = (onAll: () => void) => {
-    if (!counted) return
-    counted.missing++
-    counted.onAll = onAll
-    conn.sendPacket('ping')
   }
   if (!counted || conn.readyState !== 'open') {
     onEnd()
     return
   }
+  let rounds = ROUNDS
+  counted.onAll = () => {
+    if (rounds === 0) {
+      onEnd()
+      return
+    }
+    rounds--
+    counted.missing++
+    conn.sendPacket('ping')
+  }
   conn.on('close', onEnd)
-  ask(() => ask(onEnd))
+  counted.onAll()
 }

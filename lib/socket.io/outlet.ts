@@ -1,4 +1,5 @@
 import type { Namespace } from 'socket.io'
+import type { Origin } from '../packets.js'
 import { type Body, decodeArguments } from '../wire/codec.js'
 import { EVENT, listOf, Op, type ReadBody, readList, writeBody } from './body.js'
 import { matching } from './matching.js'
@@ -59,10 +60,10 @@ export class Outlet {
    * What writes a text that another server encoded. Throws when it must be read, and cannot be; where it need not, it is
    * the clients' as it stands.
    */
-  readText(text: string, from: number): (opts: BroadcastOptions, offset: string | undefined) => void {
+  readText(text: string, origin: Origin): (opts: BroadcastOptions, offset: string | undefined) => void {
     if (!this.#plain) {
       const data = this.#parse(text)
-      return (opts, offset) => this.writeEvent(data, opts, offset, from)
+      return (opts, offset) => this.writeEvent(data, opts, offset, origin)
     }
     const packet = () => {
       let data: unknown[] = []
@@ -75,15 +76,30 @@ export class Outlet {
     }
     return (opts, offset) => {
       const whole = withOffset([text], offset)
-      this.toShadows(opts, from, () => whole)
+      this.#relay(opts, offset, origin, (own) => (own === offset ? whole : withOffset([text], own)))
       this.#write(whole, opts, packet)
     }
   }
 
-  writeEvent(data: unknown[], opts: BroadcastOptions, offset: string | undefined, from: number): void {
-    const packet = { type: EVENT, nsp: this.#nsp.name, data: offset === undefined ? data : [...data, offset] }
-    this.toShadows(opts, from, () => encode(this.#nsp, packet))
-    this.#inMemory(packet, opts)
+  writeEvent(data: unknown[], opts: BroadcastOptions, offset: string | undefined, origin: Origin): void {
+    const packet = (own: string | undefined) => {
+      return { type: EVENT, nsp: this.#nsp.name, data: own === undefined ? data : [...data, own] }
+    }
+    this.#relay(opts, offset, origin, (own) => encode(this.#nsp, packet(own)))
+    this.#inMemory(packet(offset), opts)
+  }
+
+  /** To sockets that are neither here nor gone, what another member sends. */
+  #relay(
+    opts: BroadcastOptions,
+    offset: string | undefined,
+    origin: Origin,
+    encoded: (offset: string | undefined) => Encoded | undefined,
+  ): void {
+    for (const shadow of this.#shadows.concerned(opts, origin.address)) {
+      const packet = encoded(offset === undefined ? undefined : (shadow.offsetAt?.(origin) ?? offset))
+      if (packet) shadow.write(packet)
+    }
   }
 
   /** To sockets that are neither here nor gone, what `from` sends. Returns them. */

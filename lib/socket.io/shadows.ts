@@ -1,4 +1,5 @@
 import type { Socket } from 'socket.io'
+import type { Origin } from '../packets.js'
 import type { Details } from './details.js'
 import type { Encoded } from './private.js'
 import type { BroadcastOptions } from './types.js'
@@ -12,6 +13,8 @@ export interface Shadow {
   readonly rooms: Set<unknown>
   /** Whether what that member sends is for it; undefined: what this process itself does. */
   hears(from: number | undefined): boolean
+  /** How far its client is that has got a packet; where that is not how far those of this process are. */
+  offsetAt?(origin: Origin): string
   write(packet: Encoded): void
   join(rooms: readonly unknown[]): void
   leave(rooms: readonly unknown[]): void

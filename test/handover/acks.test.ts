@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { io as open } from 'socket.io-client'
 import { test } from 'uvu'
-import { until } from '../reload/app.js'
-import { site } from './site.js'
+import { alive, memberOf, until } from '../reload/app.js'
+import { frame, RawClient } from './raw-client.js'
+import { serving, site } from './site.js'
 
 /** For so long, in milliseconds, an acknowledgement could be waited for. */
 const TIMEOUT = 12_000
@@ -12,6 +13,7 @@ const BODY = `
     socket.on('never', () => {})
     socket.on('pid', (done) => done(process.pid))
     socket.on('ask in vain', () => socket.emit('asked in vain', () => tell('answer')))
+    socket.on('ask', () => socket.emit('asked', () => tell('answer')))
   })
 `
 
@@ -44,5 +46,41 @@ for (const transport of ['websocket', 'polling']) {
     },
   )
 }
+
+site(
+  'an acknowledgement on its way is waited for, though the client had still to show an earlier sign of life',
+  {
+    body: BODY,
+    options: '{ pingInterval: 200, pingTimeout: 60000 }',
+    hub: { handoverTimeout: 60_000, gracePeriod: 120_000 },
+  },
+  async ({ hub, port, told, app }) => {
+    const client = new RawClient(port)
+    await client.connect()
+    const pings = () => client.texts.filter((text) => text === '2').length
+    await until(() => pings() === 1, 'asked for a sign of life')
+    const { pid } = memberOf(hub, 'web-1')
+    client.send(frame(1, '42["ask"]'))
+    await until(() => client.packets.length > 0, 'asked')
+    const [, id = ''] = /^42(\d+)\["asked"\]$/.exec(client.packets[0] ?? '') ?? []
+    // So long a client may take for what it does not acknowledge at once.
+    const since = performance.now()
+    await until(() => performance.now() - since > 1000, 'time passes')
+    // The next process asks for none but those that it needs.
+    app.write(serving(BODY, { options: '{ pingInterval: 300000, pingTimeout: 60000 }' }))
+    const reload = hub.reload()
+    for (let given = 0; given < 3; given++) {
+      await until(() => pings() === given + 2, 'asked for another')
+      client.send(frame(1, '3'))
+    }
+    await until(() => pings() === 5 || !alive(pid), 'asked for the last, or given up')
+    client.send(frame(1, `43${id}[]`))
+    for (let given = 3; given < 5; given++) client.send(frame(1, '3'))
+    await until(() => told.length > 0 || !alive(pid), 'answered')
+    await reload
+    assert.deepEqual(told, [[pid, 'answer']])
+    client.close()
+  },
+)
 
 test.run()

@@ -46,4 +46,15 @@ test('as it is told to the members', () => {
   assert.is(told.pairs.length, 49)
 })
 
+test('the oldest are forgotten after a thousand, and those of all others still lead to who has their sessions', () => {
+  const succession = new Succession()
+  for (let address = 1; address <= 1500; address++) {
+    succession.add(address, address + 1)
+    succession.forget(address)
+  }
+  assert.is(succession.pairs.length, 1000)
+  assert.equal(at(succession, 500, 1501), [undefined, undefined])
+  assert.equal(at(succession, 501, 1501), [1501, 1501])
+})
+
 test.run()

@@ -41,14 +41,21 @@ class Bench {
     })
   }
 
-  send(index: number, rooms: string[], body: string, except: string[] = [], bytes?: Uint8Array): string | undefined {
+  send(
+    index: number,
+    rooms: string[],
+    body: string,
+    except: string[] = [],
+    bytes?: Uint8Array,
+    nsp = NSP,
+  ): string | undefined {
     const member = this.member(index)
     const local = (this.#locals.get(member) ?? 0) + 1
     this.#locals.set(member, local)
     const scope = rooms.length > 0 ? Scope.Rooms : Scope.Sockets
     const flags = bytes ? RECOVERABLE | ATTACHED : RECOVERABLE
     const recovery = writeRecovery(local, except)
-    const frame = packetHeader(flags, 0, scope, NSP, writeRooms(rooms), body.length, recovery) + body
+    const frame = packetHeader(flags, 0, scope, nsp, writeRooms(rooms), body.length, recovery) + body
     // Somewhere in a batch.
     return this.log.record(member, `before${frame}after`, 6, frame.length, bytes ? [bytes] : [])?.frame
   }
@@ -335,6 +342,29 @@ test('a client that comes and goes in rooms for ever weighs no more for it', () 
   assert.equal(bench.restore(0, 'p', middle)?.length, 99)
   bench.lose(0, 'p')
   assert.is(bench.restore(0, 'p', first), undefined, 'where it was then is forgotten')
+})
+
+test('a session that is handed over again and again while others only are sent anything weighs no more for it', () => {
+  const bench = new Bench()
+  bench.log.attach(bench.member(0), '/other', TIMES)
+  bench.open(0, 'p', ['room'])
+  bench.send(1, ['room'], 'a')
+  const handOver = (i: number) => {
+    bench.send(0, [], 'x', [], undefined, '/other')
+    bench.log.handOver(bench.member(i % 3), bench.member((i + 1) % 3), NSP, 'p')
+    bench.now += 1501
+    bench.log.sweep()
+  }
+  for (let i = 0; i < 3; i++) handOver(i)
+  const { bytes } = bench.log.stats()
+  for (let i = 3; i < 102; i++) handOver(i)
+  assert.is(bench.log.stats().bytes, bytes)
+  // It is as exact as ever in what is sent from now on.
+  const offset = bench.at(0)
+  bench.send(1, ['room'], 'b')
+  bench.lose(0, 'p')
+  bench.send(2, ['room'], 'c')
+  assert.equal(bench.restore(1, 'p', offset), ['b', 'c'])
 })
 
 test('of whom it is forgotten where it was, nobody says that something was not for it', () => {

@@ -4,7 +4,7 @@ import { type Allowed, check } from './checker.js'
 import type { Session, Work } from './history.js'
 import { type Run, Runs } from './runs.js'
 
-const NOTHING: Allowed = { killed: new Set(), staying: new Set() }
+const NOTHING: Allowed = { killed: new Set() }
 
 /** Process 1 was there before the client, process 2 began later. */
 function setting(): { session: Session; works: [Work, Work] } {

@@ -1,12 +1,10 @@
-import { type Kind, ROOMS, type Session, type Work } from './history.js'
+import { ROOMS, type Session, type Work } from './history.js'
 import { isComplete, isDistinct, isIncreasing, type Run, show } from './runs.js'
 
 /** What may have happened to whom. */
 export interface Allowed {
   /** Processes whose clients may have lost their connection, for these were killed, or what they handed over to was. */
   killed: ReadonlySet<number>
-  /** Kinds of clients whose sessions are not handed over, and connect anew. */
-  staying: ReadonlySet<Kind>
 }
 
 export interface Verdict {
@@ -86,10 +84,10 @@ class SessionCheck {
   }
 
   #connection(): void {
-    const { kind, cuts } = this.#session
-    const { killed, staying } = this.#allowed
-    for (const { home, reason, recovered } of cuts) {
-      if (!staying.has(kind) && !killed.has(home)) this.#wrong(`disconnected from ${home}: ${reason}`)
+    const { killed } = this.#allowed
+    for (const { home, reason, recovered } of this.#session.cuts) {
+      // It may be with any process before the first has answered.
+      if (!killed.has(home) && !(home === 0 && killed.size > 0)) this.#wrong(`disconnected from ${home}: ${reason}`)
       // What it has joined, and been sent, is known to the hub.
       if (!recovered) this.#wrong(`did not recover after ${reason}`)
     }

@@ -1,3 +1,4 @@
+import http from 'node:http'
 import { NodeWebSocket, NodeXHR, io as open, type Socket } from 'socket.io-client'
 import type { Random } from '../fuzz/random.js'
 import type { Kind, Pace, Session } from './history.js'
@@ -6,7 +7,7 @@ import { Runs } from './runs.js'
 /** Every so many-th counter has attachments, or is acknowledged late. */
 const BINARY = 3
 const LATE_ONES = 4
-/** How long an upgrade may be held up, and how long a client stays that comes and goes, in milliseconds. */
+/** How long an upgrade may be held up, and how long at least a client stays that comes and goes, in milliseconds. */
 const HELD = 1500
 const STAYS = 3000
 /** What the server answers to a probe. */
@@ -27,6 +28,9 @@ function transportsOf(kind: Kind, random: Random): (typeof NodeXHR | typeof Node
   return [kind === 'polling' ? NodeXHR : NodeWebSocket]
 }
 
+/** Every so many-th client has a connection for each of its requests; those of others stay open, as in a browser. */
+const WASTEFUL = 8
+
 /** Counts towards its server, and writes down what it gets. */
 export class Client {
   readonly #port: number
@@ -34,6 +38,7 @@ export class Client {
   readonly #kind: Kind
   readonly #random: Random
   readonly #pace: Pace
+  readonly #agent: http.Agent | undefined
   readonly sessions: Session[] = []
   #socket: Socket | undefined
   #session: Session | undefined
@@ -42,11 +47,13 @@ export class Client {
   #resting = false
   #onSettled = () => {}
 
-  constructor(port: number, number: number, kind: Kind, pace: Pace, random: Random) {
+  constructor(port: number, number: number, kind: Kind, pace: Pace, random: Random, keepsAlive: boolean) {
     this.#port = port
     this.#number = number
     this.#kind = kind
     this.#pace = pace
+    // Of one that is killed, connections break under requests: these the client of Node.js would send again without an end.
+    this.#agent = keepsAlive && number % WASTEFUL > 0 ? new http.Agent({ keepAlive: true }) : undefined
     this.#random = random
   }
 
@@ -68,14 +75,17 @@ export class Client {
     const socket = open(`http://127.0.0.1:${this.#port}`, {
       forceNew: true,
       transports: transportsOf(this.#kind, this.#random),
+      // Its type knows none of Node's agents; undefined is none.
+      agent: this.#agent as unknown as boolean,
       reconnectionDelay: 20,
       reconnectionDelayMax: 500,
       auth: { client: this.#number },
     })
     this.#socket = socket
     socket.on('connect', () => this.#onConnect(socket))
-    socket.on('disconnect', (reason) => {
+    socket.on('disconnect', (cause, details) => {
       const { home } = this.#session ?? { home: 0 }
+      const reason = details === undefined ? cause : `${cause} (${whatHappened(details)})`
       if (!this.#session?.closed) this.#session?.cuts.push({ home, reason, recovered: false })
     })
     socket.on('echo', (n: number, bytes: Uint8Array[] | null) => {
@@ -104,7 +114,8 @@ export class Client {
       if (this.#resting) return
       this.#counting ??= setInterval(() => this.#count(), this.#pace.up)
     }, this.#random.below(this.#pace.up))
-    if (this.#kind === 'upgrading') setTimeout(() => this.#comeAgain(), this.#random.below(STAYS))
+    if (this.#kind === 'upgrading')
+      setTimeout(() => this.#comeAgain(), this.#random.below(Math.max(STAYS, this.#pace.up)))
   }
 
   rest(): void {
@@ -197,4 +208,11 @@ export class Client {
       this.#session?.wrongs.push(`${what} ${n} with other bytes`)
     }
   }
+}
+
+/** As the client's transport tells: of polling, how it was answered; of a WebSocket, how it closed. */
+function whatHappened(details: Error | { description?: unknown; context?: unknown }): string {
+  const { message, description, context } = details as { message?: string; description?: unknown; context?: unknown }
+  const { code, reason, responseText } = (context ?? {}) as { code?: number; reason?: string; responseText?: string }
+  return [message, description, code, reason, responseText].filter((one) => one !== undefined && one !== '').join(', ')
 }

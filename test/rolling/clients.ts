@@ -7,6 +7,8 @@ export interface Crowd {
   port: number
   seed: number
   pace: Pace
+  /** Whether connections of clients that poll stay open, as in a browser. */
+  keepsAlive: boolean
   /** Their numbers, by how they are connected. */
   numbers: Record<Kind, number[]>
 }
@@ -25,7 +27,7 @@ const crowd: Crowd = JSON.parse(process.argv[2] ?? '{}')
 const random = new Random(crowd.seed)
 const clients: Client[] = []
 for (const [kind, numbers] of Object.entries(crowd.numbers) as [Kind, number[]][]) {
-  for (const number of numbers) clients.push(new Client(crowd.port, number, kind, crowd.pace, random))
+  for (const number of numbers) clients.push(new Client(crowd.port, number, kind, crowd.pace, random, crowd.keepsAlive))
 }
 
 async function open(): Promise<void> {

@@ -3,7 +3,6 @@
 // Each client counts, and is counted to; what clients and processes saw is compared at the end. First nobody is to notice
 // anything; then processes are killed in the middle of their handover, and nobody but their own clients is to notice.
 import { parseArgs } from 'node:util'
-import { KINDS, type Kind } from './history.js'
 import { kills, type Outcome, type Plan, reloads } from './scenarios.js'
 
 /** An outcome of many wrongs is told by the first ones. */
@@ -20,7 +19,6 @@ const { values } = parseArgs({
     pace: { type: 'string', default: '1000' },
     seed: { type: 'string', default: String(Date.now() % 1e9) },
     only: { type: 'string', default: '' },
-    staying: { type: 'string', default: '' },
   },
 })
 const pace = Number(values.pace)
@@ -36,7 +34,6 @@ const plan: Plan = {
     pace: { up: pace, down: pace },
     seed: Number(values.seed),
   },
-  staying: values.staying.split(',').filter((kind): kind is Kind => (KINDS as readonly string[]).includes(kind)),
   reloads: Number(values.reloads),
   tell: (line) => console.log(`  ${line}`),
 }

@@ -5,7 +5,6 @@ import { alive, failure, until } from '../conditions.js'
 import { Random } from '../fuzz/random.js'
 import { usage } from '../soak/usage.js'
 import { type Allowed, check, type Verdict } from './checker.js'
-import type { Kind, Work } from './history.js'
 import { type Cast, Stage } from './stage.js'
 
 /** How long the last packets may be under way, in milliseconds. */
@@ -24,16 +23,14 @@ export interface Outcome {
 }
 
 export interface Plan {
-  cast: Cast
-  /** Kinds of clients that are not handed over. */
-  staying: Kind[]
+  cast: Omit<Cast, 'keepsAlive'>
   reloads: number
   tell(line: string): void
 }
 
 /** Reloads under load; among them some that fail. Nobody is to notice any of it. */
-export function reloads({ cast, staying, reloads, tell }: Plan): Promise<Outcome> {
-  return play(cast, staying, async (stage) => {
+export function reloads({ cast, reloads, tell }: Plan): Promise<Outcome> {
+  return play({ ...cast, keepsAlive: true }, async (stage) => {
     const { hub } = stage
     const violations: string[] = []
     const samples: Sample[] = []
@@ -58,15 +55,15 @@ export function reloads({ cast, staying, reloads, tell }: Plan): Promise<Outcome
     await once('a reload after two that failed')
     violations.push(...growth(samples))
     const { left = 0 } = hub.stats().handover ?? {}
-    if (left > 0 && staying.length === 0) violations.push(`${left} sessions were not handed over`)
+    if (left > 0) violations.push(`${left} sessions were not handed over`)
     return { violations, killed: new Set() }
   })
 }
 
 /** In the middle of each worker's handover one of the two processes is killed. */
-export function kills({ cast, staying, tell }: Plan, victim: 'old' | 'new'): Promise<Outcome> {
+export function kills({ cast, tell }: Plan, victim: 'old' | 'new'): Promise<Outcome> {
   const random = new Random(cast.seed)
-  return play(cast, staying, async (stage) => {
+  return play({ ...cast, keepsAlive: false }, async (stage) => {
     const { hub } = stage
     const moved = () => hub.stats().handover?.moved ?? 0
     const killed = new Set<number>()
@@ -105,15 +102,14 @@ export function kills({ cast, staying, tell }: Plan, victim: 'old' | 'new'): Pro
 
 async function play(
   cast: Cast,
-  staying: Kind[],
   during: (stage: Stage) => Promise<{ violations: string[]; killed: Set<number> }>,
 ): Promise<Outcome> {
   const stage = await Stage.open(cast)
   try {
     await stage.start()
     const { violations, killed } = await during(stage)
-    const works = await stage.rest()
-    const verdict = await settled(stage, works, { killed, staying: new Set(staying) })
+    await stage.rest()
+    const verdict = await settled(stage, { killed })
     violations.push(...verdict.violations)
     return { violations, counts: verdict.counts, handover: stage.hub.stats().handover }
   } finally {
@@ -122,10 +118,10 @@ async function play(
 }
 
 /** The last packets are under way for a moment. */
-async function settled(stage: Stage, works: Work[], allowed: Allowed): Promise<Verdict> {
+async function settled(stage: Stage, allowed: Allowed): Promise<Verdict> {
   const end = performance.now() + SETTLING
   for (;;) {
-    const verdict = check(await stage.sessions(), works, allowed)
+    const verdict = check(await stage.sessions(), await stage.finish(), allowed)
     if (verdict.violations.length === 0 || performance.now() > end) return verdict
     await sleep(200)
   }
@@ -141,8 +137,11 @@ function leftBehind(stage: Stage): string[] {
 type Sample = Map<string, { bytes: number; handles: number; files: number }>
 
 async function sample({ hub, workers }: Stage): Promise<Sample> {
-  const own = await usage()
-  const all: Sample = new Map([['primary', { ...own, files: fs.readdirSync('/proc/self/fd').length }]])
+  const { bytes, handles } = await usage()
+  // Packets of the last seconds, and rooms of all clients that came and went: counted and bounded.
+  const kept = hub.stats().recovery?.bytes ?? 0
+  const files = fs.readdirSync('/proc/self/fd').length
+  const all: Sample = new Map([['primary', { bytes: bytes - kept, handles, files }]])
   for (const { id, pid } of workers) {
     const { bytes, handles, connections } = await hub.to(id).request('usage')
     const files = fs.readdirSync(`/proc/${pid}/fd`).length

@@ -17,6 +17,8 @@ export interface Cast {
   /** Processes that the clients live in. */
   crowds: number
   pace: Pace
+  /** Whether connections of clients that poll stay open. */
+  keepsAlive: boolean
   seed: number
 }
 
@@ -76,7 +78,7 @@ export class Stage {
   }
 
   static async open(cast: Cast): Promise<Stage> {
-    const { workers, clients, crowds, pace, seed } = cast
+    const { workers, clients, crowds, pace, keepsAlive, seed } = cast
     const app = new App('')
     app.writeAll(GOOD)
     const hub = await startHub<Rolling>({
@@ -88,11 +90,11 @@ export class Stage {
       recovery: { maxBytes: 256 << 20, maxPackets: 1_000_000 },
       // A busy machine is not what is looked at.
       readyTimeout: PATIENCE,
-      gracePeriod: 2 * PATIENCE,
-      handoverTimeout: PATIENCE,
+      gracePeriod: 10 * PATIENCE,
+      handoverTimeout: 5 * PATIENCE,
     })
     hub.lifecycle.on('restart', () => {})
-    const { port } = (await hub.listen({ port: 0, host: '127.0.0.1' })).address()
+    const { port } = (await hub.listen({ port: 0, host: '127.0.0.1', waitTimeout: PATIENCE })).address()
     // Else all clients would come to the first.
     await until(() => hub.stats().http?.workers.length === workers, 'all serve')
     let next = 0
@@ -101,7 +103,7 @@ export class Stage {
       const numbers = Object.fromEntries(
         KINDS.map((kind) => [kind, Array.from({ length: share(clients[kind]) }, () => next++)]),
       )
-      return { port, seed: seed + i, pace, numbers: numbers as Record<Kind, number[]> }
+      return { port, seed: seed + i, pace, keepsAlive, numbers: numbers as Record<Kind, number[]> }
     })
     const processes = shares.map((share) => new CrowdProcess(share))
     await Promise.all(processes.map(({ ready }) => ready))
@@ -122,11 +124,15 @@ export class Stage {
   }
 
   /** Everybody stops, and all that is under way arrives. */
-  async rest(): Promise<Work[]> {
+  async rest(): Promise<void> {
     await Promise.all(this.#crowds.map((crowd) => crowd.tell('rest')))
     await until(async () => (await this.#state()).answered === this.#total, 'all clients are answered').catch(() => {
       // The checker says who is not.
     })
+  }
+
+  /** What all processes did. Those that live stop: they are only answered any more. */
+  async finish(): Promise<Work[]> {
     const living = await Promise.all(this.workers.map(({ id }) => this.hub.to(id).request('finish')))
     return [...this.works, ...living]
   }

@@ -29,13 +29,15 @@ const here = new Set<Socket>()
 
 const hub = await joinHub<Rolling>({ onStop: () => void hub.to('primary').emit('done', finish()) })
 if (process.env.ROLLING_CRASH === hub.id) throw new Error('on purpose')
-const server = http.createServer()
+// Connections stay open for longer than they are idle: a client that sends on one which is just closing has to send again,
+// and that of Node.js sends nothing then, and waits.
+const server = http.createServer({ keepAliveTimeout: 600_000 })
 // Signs of life are under way all the time, and no busy machine makes them late.
 const io = new Server(server, {
   // What the hub keeps for clients that are away is as much after a minute as after an hour.
   connectionStateRecovery: { maxDisconnectionDuration: 10_000 },
   serveClient: false,
-  pingInterval: 2000,
+  pingInterval: Math.max(2000, 2 * pace.down),
   pingTimeout: 30_000,
 })
 attachSocketIo(io, hub, { onHandover: (socket) => ({ id: socket.id, bytes: Buffer.from(socket.id) }) })
