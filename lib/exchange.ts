@@ -315,6 +315,7 @@ export class Exchange {
         this.#unmovedSessions += message.count
         break
       case 'pong':
+        if (message.n !== undefined) this.#lobby.answered(peer, message.n)
         break
       case 'serve':
       case 'unserve':

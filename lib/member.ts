@@ -376,6 +376,7 @@ export class Member extends HubEmitter {
       case 'asked':
       case 'position':
       case 'restored':
+      case 'again':
         this.packets.control(message)
         break
       case 'offence':

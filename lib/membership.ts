@@ -214,7 +214,7 @@ export class Membership implements PacketLink {
         this.#barriers.delete(message.n)
         break
       case 'ping':
-        this.tell({ t: 'pong' })
+        this.tell({ ...message, t: 'pong' })
         break
       case 'left':
         this.#onLeft?.()

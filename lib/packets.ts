@@ -19,7 +19,7 @@ import {
 } from './wire/packet.js'
 
 /** The control messages that are Socket.IO's. */
-type Message = Extract<ToMember, { t: 'members' | 'asked' | 'gone' | 'position' | 'restored' }>
+type Message = Extract<ToMember, { t: 'members' | 'asked' | 'gone' | 'position' | 'restored' | 'again' }>
 
 /** Whom a packet is for, the sender's own sockets and servers excepted. */
 export type Audience =
@@ -310,6 +310,7 @@ export class Packets {
       }
       case 'position':
       case 'restored':
+      case 'again':
         this.recovery.control(message)
     }
   }

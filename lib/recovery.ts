@@ -6,7 +6,7 @@ import { type Position, writePosition } from './wire/position.js'
 export type { RecoveryTimes, SessionData } from './relay/control.js'
 
 /** The control messages that are about recovery. */
-type Message = Extract<ToMember, { t: 'position' | 'restored' }>
+type Message = Extract<ToMember, { t: 'position' | 'restored' | 'again' }>
 
 /** How the hub is told. */
 export interface RecoveryLink {
@@ -27,6 +27,7 @@ export interface Restored {
 
 interface Restoring {
   readonly missed: MissedPacket[]
+  readonly askAgain: () => void
   readonly onDone: (restored: Restored | undefined) => void
 }
 
@@ -70,16 +71,22 @@ export class RecoveryDesk {
 
   /**
    * Asks for a session. `onDone` is called as soon as the answer is here, before any packet that the hub sent after it;
-   * with undefined when the client has to connect anew.
+   * with undefined when the client has to connect anew. `onAgain` is called when it is asked for again: then only what is
+   * sent afterwards comes after the question.
    */
-  restore(nsp: string, pid: string, offset: string, onDone: Restoring['onDone']): void {
+  restore(nsp: string, pid: string, offset: string, onAgain: () => void, onDone: Restoring['onDone']): void {
     if (this.#link.closed) {
       onDone(undefined)
       return
     }
     const n = this.#nextCall()
-    this.#restoring.set(n, { missed: [], onDone })
-    this.#link.tell({ t: 'restore', nsp, n, pid, offset })
+    const question = { t: 'restore', nsp, n, pid, offset } as const
+    const askAgain = () => {
+      onAgain()
+      this.#link.tell({ ...question, again: true })
+    }
+    this.#restoring.set(n, { missed: [], askAgain, onDone })
+    this.#link.tell(question)
   }
 
   replayed(call: number, packet: MissedPacket): void {
@@ -87,6 +94,10 @@ export class RecoveryDesk {
   }
 
   control(message: Message): void {
+    if (message.t === 'again') {
+      this.#restoring.get(message.n)?.askAgain()
+      return
+    }
     this.arrived(message.hub)
     if (message.t === 'position') return
     const restoring = this.#restoring.get(message.n)

@@ -45,7 +45,7 @@ const SHAPES: { readonly [T in ToHub['t']]: Fields } = {
   unhandle: { name: isName },
   ready: {},
   drained: { n: isCount, to: listOf(isAddress) },
-  pong: {},
+  pong: { n: optional(isCount) },
   attach: { nsp: isText, recovery: optional(shaped({ session: isTime, packets: isTime })) },
   detach: { nsp: isText },
   rooms: { nsp: isText, sockets: optional(isFlag), join: optional(isTexts), leave: optional(isTexts) },
@@ -62,7 +62,7 @@ const SHAPES: { readonly [T in ToHub['t']]: Fields } = {
   },
   'session-away': { nsp: isText, pid: isText, data: optional(isData) },
   'session-end': { nsp: isText, pid: isText },
-  restore: { nsp: isText, n: isCall, pid: isText, offset: isText },
+  restore: { nsp: isText, n: isCall, pid: isText, offset: isText, again: optional(isFlag) },
   move: {
     to: isAddress,
     n: isCall,

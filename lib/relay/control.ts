@@ -23,7 +23,7 @@ export type ToHub =
   | { t: 'ready' }
   /** Asks to be told when the queues towards these seats and roles, or `Address.Everybody`, are under their mark. */
   | { t: 'drained'; n: number; to: readonly number[] }
-  | { t: 'pong' }
+  | { t: 'pong'; n?: number }
   /** This member has, or no longer has, a Socket.IO server with this namespace; perhaps with recovery on. */
   | { t: 'attach'; nsp: string; recovery?: RecoveryTimes }
   | { t: 'detach'; nsp: string }
@@ -49,8 +49,11 @@ export type RecoveryToHub =
   | { t: 'session-away'; nsp: string; pid: string; data?: SessionData }
   /** It has left, or was made to. */
   | { t: 'session-end'; nsp: string; pid: string }
-  /** It wants to go on here, having got as far as `offset`: answered by `restored`, after the packets that it missed. */
-  | { t: 'restore'; nsp: string; n: number; pid: string; offset: string }
+  /**
+   * It wants to go on here, having got as far as `offset`: answered by `restored`, after the packets that it missed, or by
+   * `again`.
+   */
+  | { t: 'restore'; nsp: string; n: number; pid: string; offset: string; again?: boolean }
 
 /** Sessions with this number and above are plain WebSockets, those below are sessions of Socket.IO. */
 export const FIRST_WEB_SOCKET = 2 ** 31
@@ -168,7 +171,8 @@ export type ToMember =
   /** A queue towards that address is over its mark, or no longer. */
   | { t: 'pressure'; address: number; on: boolean }
   | { t: 'drained'; n: number }
-  | { t: 'ping' }
+  /** Asks for a sign of life, with the same number. */
+  | { t: 'ping'; n?: number }
   /** How many members have a Socket.IO server with this namespace. `recovers`: the hub keeps its packets. */
   | { t: 'members'; nsp: string; count: number; recovers: boolean }
   /** The incarnations that will answer a Packet of this member. */
@@ -179,6 +183,8 @@ export type ToMember =
   | { t: 'position'; hub: number }
   /** The answer to `restore`, at that point of the hub's order; null: the client has to connect anew. */
   | { t: 'restored'; n: number; hub: number; session: RestoredSession | null }
+  /** `restore` is to be asked again, with `again`: whoever had the client's socket is now known to have lost it. */
+  | { t: 'again'; n: number }
   /** It sent what the hub does not take: told once. */
   | { t: 'offence'; message: string }
   /** Finish your work and end. */

@@ -6,6 +6,7 @@ import { type HandoverToHub, RELEASED, type ToHub, type ToMember } from './contr
 import { Passages } from './passages.js'
 import type { Peer } from './peer.js'
 import { type RecoveryLimits, RecoveryLog } from './recovery-log.js'
+import { Returns } from './returns.js'
 import { Rooms } from './rooms.js'
 
 /** The control messages that are Socket.IO's. */
@@ -46,6 +47,7 @@ export class Lobby {
   readonly rooms: Rooms
   readonly log: RecoveryLog<Peer>
   readonly #passages = new Passages<Peer>()
+  readonly #returns: Returns<Peer>
   readonly #hooks: LobbyHooks
   readonly #limits: RecoveryLimits
   #timer: NodeJS.Timeout | undefined
@@ -60,6 +62,7 @@ export class Lobby {
     this.#hooks = hooks
     this.#limits = limits
     this.log = new RecoveryLog(limits, () => performance.now(), hooks.slow)
+    this.#returns = new Returns((holder, n) => hooks.tell(holder, { t: 'ping', n }))
     this.rooms = new Rooms((peer, call, to) => {
       hooks.tell(peer, { t: 'asked', call, to: to.map(({ address }) => address) })
     }, maxQuestions)
@@ -109,7 +112,7 @@ export class Lobby {
         this.log.end(peer, nsp, message.pid)
         break
       case 'restore':
-        this.#restore(peer, message)
+        this.#return(peer, message)
     }
   }
 
@@ -182,6 +185,7 @@ export class Lobby {
     this.#abandon(peer)
     const had = this.rooms.clear(peer)
     for (const nsp of had) this.log.detach(peer, nsp)
+    this.#returns.gone(peer)
     if (had.length === 0) return
     this.#hooks.tellAll({ t: 'gone', address: peer.address })
     for (const nsp of had) this.#tellServers(nsp)
@@ -203,6 +207,24 @@ export class Lobby {
     this.#told.set(peer, 0)
     this.log.attach(peer, nsp, { session: session ?? forever, packets: packets ?? forever })
     this.#timer ??= setInterval(() => this.#sweep(), SWEEP).unref()
+  }
+
+  /** A client is back. Whoever may have its socket, for all that is known, is asked before it is refused. */
+  #return(peer: Peer, message: Extract<Message, { t: 'restore' }>): void {
+    const { nsp, n, pid, again = false } = message
+    // While a session changes hands it is lost with either.
+    const holders = new Set([this.#passages.giver(nsp, pid), this.log.holder(nsp, pid)])
+    holders.delete(undefined)
+    holders.delete(peer)
+    if (again || holders.size === 0) {
+      this.#restore(peer, message)
+      return
+    }
+    this.#returns.wait(holders as Set<Peer>, () => {
+      if (this.log.holder(nsp, pid)) this.#restore(peer, message)
+      // What it sends until it asks again comes before that.
+      else this.#hooks.tell(peer, { t: 'again', n })
+    })
   }
 
   #restore(peer: Peer, { nsp, n, pid, offset }: Extract<Message, { t: 'restore' }>): void {
@@ -245,8 +267,14 @@ export class Lobby {
     this.#hooks.tell(peer, { t: 'position', hub: sequence })
   }
 
+  /** A member has given a sign of life that it was asked for. */
+  answered(peer: Peer, n: number): void {
+    this.#returns.answered(peer, n)
+  }
+
   /** The hub ends. */
   close(): void {
+    this.#returns.close()
     clearInterval(this.#timer)
   }
 

@@ -54,6 +54,16 @@ export class Passages<Member> {
     this.#settle(from, passage)
   }
 
+  /** Who has not given the session to an end. */
+  giver(nsp: string, pid: string): Member | undefined {
+    for (const [from, passages] of this.#leaving) {
+      for (const { sockets } of passages.values()) {
+        if (sockets.some((socket) => socket.nsp === nsp && socket.pid === pid)) return from
+      }
+    }
+    return undefined
+  }
+
   /** A member is no more. Returns what it has not given to an end, to members that are still there. */
   leave(member: Member): Passage<Member>[] {
     const left = [...(this.#leaving.get(member)?.values() ?? [])]

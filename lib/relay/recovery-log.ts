@@ -189,6 +189,12 @@ export class RecoveryLog<Member extends Addressed> {
     if (session) this.#forget(session)
   }
 
+  /** Who has the client's socket; undefined where the client is away, or not known. */
+  holder(nsp: string, pid: string): Member | undefined {
+    const session = this.#namespaces.get(nsp)?.sessions.get(pid)
+    return session?.away ? undefined : session?.home
+  }
+
   /**
    * A client asks for its session, to be that member's from now on. Undefined: it has to connect anew. `full`: nothing can
    * be sent to that member.

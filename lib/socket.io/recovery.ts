@@ -163,7 +163,10 @@ export class Recovery {
     const returning: Returning = { offset, restored: undefined, rooms: new Set(), since: [], timer: undefined }
     this.#returning.set(pid, returning)
     return new Promise((resolve) => {
-      this.#packets.recovery.restore(this.#nsp, pid, offset, (restored) => {
+      const onAgain = () => {
+        returning.since = []
+      }
+      this.#packets.recovery.restore(this.#nsp, pid, offset, onAgain, (restored) => {
         if (!restored) {
           this.#returning.delete(pid)
           resolve(null)

@@ -4,6 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { RecoveryLimits } from '#lib/relay/recovery-log.js'
 import { hasFlag, RECOVERABLE } from '#lib/wire/frame.js'
+import { until } from '../conditions.js'
 import { Connection, turn, type Worker, World } from './world.js'
 
 const WORKERS = 3
@@ -520,6 +521,75 @@ test('a join that has returned is known to the hub, whoever joined the room a mo
   run.read(second, 10)
   assert.equal(second.session?.seen, [0, 1])
   world.close()
+})
+
+/** A client that is back at another worker, which has asked for its session, before the hub knows that it was away. */
+async function early() {
+  const run = new Run(AMPLE, true)
+  const { world } = run
+  const client = run.clients[0] as Client
+  const [first, second] = world.workers as [Worker, Worker]
+  await world.settle()
+  run.connect(client, first)
+  await world.settle()
+  run.emit(second, [], [], false)
+  await world.settle()
+  run.read(client, 10)
+  const { session, sid } = client
+  const socket = client.socket as Socket
+  run.lose(client)
+  run.emit(second, [], [], false)
+  run.connect(client, second)
+  await turn()
+  while (second.sendOne());
+  // What its worker sends meanwhile, it gets once, too.
+  run.emit(second, [], [], false)
+  while (second.sendOne());
+  run.emit(second, [], [], false)
+  await turn()
+  assert.ok(client.connecting, 'nothing is decided')
+  const notice = () => (socket as unknown as { _onclose(reason: string): void })._onclose('transport close')
+  const end = async () => {
+    await world.settle()
+    run.read(client, 10)
+    run.check()
+    world.close()
+    return client.session === session && client.sid === sid
+  }
+  return { run, world, client, notice, end }
+}
+
+test('a client that is back before its worker has told that it was away goes on', async () => {
+  const { client, notice, end } = await early()
+  notice()
+  assert.ok(await end())
+  assert.equal(client.session?.seen, [0, 1, 2, 3])
+})
+
+test('and so does one whose worker has died', async () => {
+  const { run, client, world, end } = await early()
+  ;(world.workers[0] as Worker).die()
+  world.start(0)
+  await world.settle()
+  run.emit(world.workers[0] as Worker, [], [], false)
+  assert.ok(await end())
+  assert.equal(client.session?.seen, [0, 1, 2, 3, 4])
+})
+
+test('one whose worker still has its connection connects anew', async () => {
+  const { client, end } = await early()
+  assert.not(await end())
+  assert.equal(client.session?.seen, [])
+})
+
+test('and so does one whose worker gives no sign of life', async () => {
+  const { client, world, end } = await early()
+  const [, second] = world.workers as [Worker, Worker]
+  await until(() => {
+    while (second.receiveOne() || second.sendOne());
+    return !client.connecting
+  }, 'it is connected')
+  assert.not(await end())
 })
 
 test('a client hears that it is connected when the hub knows it, and one that is refused leaves nothing behind', async () => {

@@ -105,6 +105,8 @@ export class Worker {
     const item = this.up.shift()
     if (!item) return false
     if ('pass' in item) this.down.push(item)
+    else if ('control' in item && item.control.t === 'pong')
+      this.#world.lobby.answered(this.peer, item.control.n as number)
     else if ('control' in item) this.#world.lobby.control(this.peer, item.control as never)
     else this.#relay(item.frame, item.bytes)
     return true
@@ -116,6 +118,8 @@ export class Worker {
     if (!item) return false
     if ('pass' in item) {
       item.pass()
+    } else if ('control' in item && item.control.t === 'ping') {
+      this.up.push({ control: { ...item.control, t: 'pong' } })
     } else if ('control' in item) {
       this.#packets.control(item.control as never)
     } else {
