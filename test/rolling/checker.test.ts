@@ -63,7 +63,8 @@ const HARM: Record<string, (session: Session, works: [Work, Work]) => void> = {
   'one is missing': ({ streams }) => streams['down 2']?.splice(0, 1, [0, 5]),
   'a question is missing': ({ streams }) => delete streams['question 1'],
   'an answer is missing': (_, [work]) => Object.assign(work.sockets.a ?? {}, { answers: 1 }),
-  'the connection breaks': ({ cuts }) => cuts.push({ home: 2, reason: 'transport close', recovered: true }),
+  'the connection breaks': ({ cuts }) =>
+    cuts.push({ home: 2, reason: 'transport close', hasOffset: true, recovered: true }),
   'bytes are others': ({ wrongs }) => wrongs.push('echo 1 with other bytes'),
   'a process sees what it must not': (_, [work]) => work.wrongs.push('a gap'),
 }
@@ -79,18 +80,20 @@ test('who was with a process that was killed may be cut off, and is to recover',
   const { session, works } = setting()
   const [work] = works
   const allowed: Allowed = { ...NOTHING, killed: new Set([2]) }
-  session.cuts.push({ home: 2, reason: 'transport close', recovered: true })
+  session.cuts.push({ home: 2, reason: 'transport close', hasOffset: true, recovered: true })
   session.streams.ack = [
     [0, 5],
     [7, 9],
   ]
   session.streams.late = [[0, 0]]
   assert.equal(check([session], [work], allowed).violations, [])
-  session.cuts[0] = { home: 2, reason: 'transport close', recovered: false }
+  session.cuts[0] = { home: 2, reason: 'transport close', hasOffset: true, recovered: false }
   assert.is(check([session], [work], allowed).violations.length, 1)
-  session.cuts[0] = { home: 1, reason: 'transport close', recovered: true }
+  session.cuts[0] = { home: 2, reason: 'transport close', hasOffset: false, recovered: false }
+  assert.equal(check([session], [work], allowed).violations, [])
+  session.cuts[0] = { home: 1, reason: 'transport close', hasOffset: true, recovered: true }
   assert.is(check([session], [work], allowed).violations.length, 1)
-  session.cuts[0] = { home: 2, reason: 'transport close', recovered: true }
+  session.cuts[0] = { home: 2, reason: 'transport close', hasOffset: true, recovered: true }
   session.streams['tick 1'] = [
     [40, 45],
     [47, 59],

@@ -85,11 +85,11 @@ class SessionCheck {
 
   #connection(): void {
     const { killed } = this.#allowed
-    for (const { home, reason, recovered } of this.#session.cuts) {
+    for (const { home, reason, hasOffset, recovered } of this.#session.cuts) {
       // It may be with any process before the first has answered.
       if (!killed.has(home) && !(home === 0 && killed.size > 0)) this.#wrong(`disconnected from ${home}: ${reason}`)
-      // What it has joined, and been sent, is known to the hub.
-      if (!recovered) this.#wrong(`did not recover after ${reason}`)
+      // What it has joined, and been sent, is known to the hub. One that was sent nothing yet cannot say so, and begins anew.
+      if (!recovered && hasOffset) this.#wrong(`did not recover after ${reason}`)
     }
   }
 

@@ -86,7 +86,8 @@ export class Client {
     socket.on('disconnect', (cause, details) => {
       const { home } = this.#session ?? { home: 0 }
       const reason = details === undefined ? cause : `${cause} (${whatHappened(details)})`
-      if (!this.#session?.closed) this.#session?.cuts.push({ home, reason, recovered: false })
+      if (!this.#session?.closed)
+        this.#session?.cuts.push({ home, reason, hasOffset: this.#hasOffset, recovered: false })
     })
     socket.on('echo', (n: number, bytes: Uint8Array[] | null) => {
       this.#take('echo', n)
@@ -127,6 +128,11 @@ export class Client {
   close(): void {
     if (this.#session) this.#session.closed = true
     this.#socket?.disconnect()
+  }
+
+  /** Whether it has been sent anything that says how far it is, but for answers and questions. */
+  get #hasOffset(): boolean {
+    return [...this.#streams.keys()].some((name) => /^(echo|tick|down)/.test(name))
   }
 
   #comeAgain(): void {

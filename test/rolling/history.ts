@@ -22,7 +22,7 @@ export interface Session {
   /** Its client has ended it, when all was answered. */
   closed: boolean
   /** Each time when its connection broke: which process it was at then, and whether it went on afterwards. */
-  cuts: { home: number; reason: string; recovered: boolean }[]
+  cuts: { home: number; reason: string; hasOffset: boolean; recovered: boolean }[]
   /** How many counters it has sent, those that are acknowledged at once, and late. */
   sent: { prompt: number; late: number }
   /**
