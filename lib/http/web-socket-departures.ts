@@ -66,15 +66,15 @@ export class WebSocketDepartures {
       this.#pace = new Pace(this.#member.handles, within)
       await this.#look()
     }
-    const stay = this.#sayGoodbye()
+    this.#sayGoodbye()
     // What comes on a connection whose upgrade was still under way follows.
     const follow = () => this.#look().then(() => this.#sayGoodbye())
     for (const server of this.#servers) server.on('connection', follow)
     while (!signal.aborted && this.#isBusy()) await sleep(LOOK)
     const patience = performance.now() + FAREWELL
-    while (!signal.aborted && performance.now() < patience && stay.some(({ readyState }) => readyState !== 3)) {
-      await sleep(LOOK)
-    }
+    // Those that the application has closed, too.
+    const isClosing = () => this.#servers.some(({ clients }) => clients.size > 0)
+    while (!signal.aborted && performance.now() < patience && isClosing()) await sleep(LOOK)
     // Those that still come have as long as the process has.
     signal.removeEventListener('abort', end)
   }
@@ -214,9 +214,9 @@ export class WebSocketDepartures {
   }
 
   /** Those that stay: their clients are told that they may come again. Says once how many, and why. */
-  #sayGoodbye(): WebSocket[] {
+  #sayGoodbye(): void {
     const stay = this.#servers.flatMap(({ clients }) => [...clients]).filter(({ readyState }) => readyState === OPEN)
-    if (stay.length === 0) return stay
+    if (stay.length === 0) return
     const otherwise =
       this.#to === undefined
         ? 'the process that takes over has no webSockets in hub.serve(), or is gone'
@@ -233,7 +233,6 @@ export class WebSocketDepartures {
     const list = [...why].map(([reason, count]) => `${count}: ${reason}`).join('; ')
     const who = stay.length === 1 ? '1 WebSocket' : `${stay.length} WebSockets`
     process.emitWarning(`${who} could not be handed over, and had to be closed. ${list}.`, 'Hubwire')
-    return stay
   }
 
   #pass(n: number, { op, data }: Order): void {

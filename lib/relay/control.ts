@@ -93,8 +93,8 @@ export interface MovingSocket {
 export type HandoverToMember =
   /** The session is this member's from here on. */
   | { t: 'moving'; from: number; n: number; state: SessionData }
-  /** The answer to `move`, at that point of the hub's order; not `taken`: that incarnation cannot have it. */
-  | { t: 'moved'; n: number; taken: boolean }
+  /** The answer to `move`, behind that point of the hub's order; not `taken`: that incarnation cannot have it. */
+  | { t: 'moved'; n: number; taken: boolean; hub: number }
   | { t: 'passed'; from: number; n: number; op: string; data?: SessionData }
   /** The session went with the process that had it; where recovery is on its client is known to be away. */
   | { t: 'lost'; from: number; n: number }

@@ -169,7 +169,7 @@ export class Lobby {
       this.#passages.begin(from, { to, n, polls, sockets: recoverable })
       this.#hooks.tell(to, { t: 'moving', from: from.address, n, state })
     }
-    this.#hooks.tell(from, { t: 'moved', n, taken })
+    this.#hooks.tell(from, { t: 'moved', n, taken, hub: this.log.sequence })
     return taken
   }
 

@@ -49,6 +49,7 @@ const LOST = 'transport close'
 
 /** Why sessions stay that could have gone: nobody has offered to take them, or that was not the reason. */
 export const UNANSWERED = 'the process that takes over has told of no Socket.IO server within handoverTimeout'
+export const GONE = 'the process that takes over is gone'
 const LATE = 'it was not at a point where it could move within handoverTimeout'
 
 /** A session that another process takes over. */
@@ -116,7 +117,7 @@ export class Departures {
     const report = () => {
       if (told) return
       told = true
-      this.#report(reasons, otherwise)
+      this.#report(reasons, this.#gone.has(to) ? GONE : otherwise)
       // Where a request could not be passed on to the other process.
       onSession(this.#io, () => this.#member.tell({ t: 'unmoved', count: 1 }))
     }
@@ -172,8 +173,7 @@ export class Departures {
     const departure = this.#departures.get(message.n)
     if (!departure) return
     if (message.t === 'moved') {
-      // The hub has told how far it was when it heard of the departure.
-      departure.movedAt = this.#member.packets.recovery.position.hub
+      departure.movedAt = message.hub
       if (!message.taken) this.#lose(departure, true)
       return
     }

@@ -4,7 +4,7 @@ import type { Handover, HandoverToMember, SessionRoom, Whereabouts as Where } fr
 import type { Member } from '../member.js'
 import type { Handle } from '../wire/transport.js'
 import { Arrivals } from './arrivals.js'
-import { Departures, UNANSWERED } from './departures.js'
+import { Departures, GONE, UNANSWERED } from './departures.js'
 import { Doors } from './doors.js'
 import { numberAcks } from './private-acks.js'
 import { hasSession, releasePoll } from './private-engine.js'
@@ -75,7 +75,7 @@ export class Moves implements SessionRoom {
   gone(address: number): void {
     this.#arrivals.gone(address)
     this.#departures.gone(address)
-    this.#greeted.get(address)?.('the process that takes over is gone')
+    this.#greeted.get(address)?.(GONE)
   }
 
   #watch(nsp: Namespace): void {
