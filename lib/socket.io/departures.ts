@@ -144,6 +144,13 @@ export class Departures {
           reasons.set(conn, reason)
           continue
         }
+        if (state === 'upgrading') {
+          // Its client goes on when what it has posted is answered.
+          held.get(conn)?.()
+          held.delete(conn)
+          waiting++
+          continue
+        }
         if (state === 'writing' && !held.has(conn)) held.set(conn, hold(conn))
         if (isPolling(conn) && http?.isBusyWith(conn.id)) {
           // What comes behind the request in progress waits for the other process.

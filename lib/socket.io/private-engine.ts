@@ -112,11 +112,11 @@ function connOfSession(io: AnyServer, id: string): Conn | undefined {
  * Whether it can be handed over: now, or when it has done what it is about to do, or never, and why. To be asked when
  * all that has been read is dispatched: in a `setImmediate`.
  */
-export function readiness(conn: Conn): Readiness {
+export function readiness(conn: Conn): Readiness | 'upgrading' {
   if (conn.readyState !== 'open') return 'busy'
   if (conn.protocol !== 4) return { never: 'it speaks a protocol older than version 4 of engine.io' }
   const { transport } = conn
-  if (conn.upgrading === true) return 'busy'
+  if (conn.upgrading === true) return 'upgrading'
   if (isPolling(conn)) return pollingReadiness(transport)
   if (transport.name !== 'websocket') return { never: `its transport is ${transport.name}` }
   const ws = transport.socket
