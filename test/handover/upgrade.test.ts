@@ -91,6 +91,43 @@ for (const socketIo of VERSIONS) {
 }
 
 site(
+  'what a client posts while it upgrades is answered, also when a post was under way as the handover began',
+  { body: BODY, hub: PATIENT },
+  async ({ hub, port, told }) => {
+    const client = new Poller(port)
+    const other = new Poller(port)
+    await client.connect()
+    await other.connect()
+    const { pid } = memberOf(hub, 'web-1')
+    const ws = new RawClient(port, `&sid=${client.sid}`)
+    ws.send(frame(1, '2probe'))
+    await until(() => ws.texts.includes('3probe'), 'probed')
+    const { request, answer } = client.request('POST')
+    request.setHeader('expect', '100-continue')
+    const expected = new Promise((resolve) => request.once('continue', resolve))
+    request.flushHeaders()
+    await expected
+    const reload = hub.reload()
+    await until(() => told.some(([by, what]) => what === 'connection' && by !== pid), 'the other one has moved')
+    request.end('421["who"]')
+    assert.equal(await answer, 'ok')
+    await client.send('422["who"]')
+    await until(() => client.packets.length > 1, 'answered')
+    assert.deepEqual(client.packets, [`431[${pid},"polling"]`, `432[${pid},"polling"]`])
+    client.paused = true
+    await until(() => !client.polling, 'paused')
+    ws.send(frame(1, '5'))
+    await reload
+    await assertUpgraded(ws, 3, memberOf(hub, 'web-1').pid)
+    assertFine(client, other)
+    assert.deepEqual(hub.stats().handover, { moved: 2, left: 0 })
+    ws.close()
+    client.close()
+    other.close()
+  },
+)
+
+site(
   'an upgrade that does not end within handoverTimeout is counted',
   { body: BODY, hub: { handoverTimeout: 1000, gracePeriod: 60_000 } },
   async ({ hub, port }) => {
