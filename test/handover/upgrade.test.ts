@@ -17,6 +17,13 @@ const BODY = `
 const VERSIONS = ['socket.io', 'socket.io-4-7']
 const PATIENT = { handoverTimeout: 30_000, gracePeriod: 60_000 }
 
+/** Has it go on over the WebSocket, which is probed: a client waits for its poll to end before. */
+async function upgrade(client: Poller, ws: RawClient): Promise<void> {
+  client.paused = true
+  await until(() => !client.polling, 'paused')
+  ws.send(frame(1, '5'))
+}
+
 /** Asks over the WebSocket, and gets an answer of that process there. */
 async function assertUpgraded(ws: RawClient, n: number, pid: number | undefined): Promise<void> {
   ws.send(frame(1, `42${n}["who"]`))
@@ -36,9 +43,7 @@ for (const socketIo of VERSIONS) {
       const ws = new RawClient(port, `&sid=${client.sid}`)
       ws.send(frame(1, '2probe'))
       await until(() => ws.texts.includes('3probe'), 'probed')
-      client.paused = true
-      await until(() => !client.polling, 'paused')
-      ws.send(frame(1, '5'))
+      await upgrade(client, ws)
       await assertUpgraded(ws, 1, memberOf(hub, 'web-1').pid)
       await hub.reload()
       await assertUpgraded(ws, 2, memberOf(hub, 'web-1').pid)
@@ -74,17 +79,12 @@ for (const socketIo of VERSIONS) {
         assert.deepEqual(client.packets, [`431[${pid},"polling"]`])
         if (stage !== 'probed') ws.send(frame(1, '2probe'))
         await until(() => ws.texts.includes('3probe'), 'probed')
-        client.paused = true
-        // A client waits for its poll to end before it upgrades.
-        await until(() => !client.polling, 'paused')
-        ws.send(frame(1, '5'))
+        await upgrade(client, ws)
         await reload
         await assertUpgraded(ws, 2, memberOf(hub, 'web-1').pid)
         assertFine(client, other)
         assert.deepEqual(hub.stats().handover, { moved: 2, left: 0 })
-        ws.close()
-        client.close()
-        other.close()
+        for (const each of [ws, client, other]) each.close()
       },
     )
   }
@@ -114,16 +114,12 @@ site(
     await client.send('422["who"]')
     await until(() => client.packets.length > 1, 'answered')
     assert.deepEqual(client.packets, [`431[${pid},"polling"]`, `432[${pid},"polling"]`])
-    client.paused = true
-    await until(() => !client.polling, 'paused')
-    ws.send(frame(1, '5'))
+    await upgrade(client, ws)
     await reload
     await assertUpgraded(ws, 3, memberOf(hub, 'web-1').pid)
     assertFine(client, other)
     assert.deepEqual(hub.stats().handover, { moved: 2, left: 0 })
-    ws.close()
-    client.close()
-    other.close()
+    for (const each of [ws, client, other]) each.close()
   },
 )
 
