@@ -5,7 +5,7 @@ import { test } from 'uvu'
 import { Member } from '#lib/member.js'
 import type { ToMember } from '#lib/relay/control.js'
 import { Validator } from '#lib/schema.js'
-import { Expiry } from '#lib/tasks/expiry.js'
+import { Expiring, Expiry } from '#lib/tasks/expiry.js'
 import { PendingCalls } from '#lib/tasks/pending.js'
 import { type Batch, MARKER, NO_ATTACHMENTS, readBatch } from '#lib/wire/batch.js'
 import {
@@ -197,8 +197,9 @@ test('a timeout of its own for each call leaves no timers behind', () => {
   const before = timers()
   const expiry = new Expiry(() => {})
   for (let call = 0; call < 1000; call++) {
-    expiry.add(call, 30_000 + call / 7, performance.now())
-    expiry.remove(call, 30_000 + call / 7)
+    const item = new Expiring(30_000 + call / 7)
+    expiry.add(item, performance.now())
+    expiry.remove(item)
   }
   assert.ok(timers() - before <= 70, `${timers() - before} timers`)
   expiry.clear()

@@ -2,6 +2,7 @@ import type { Role } from '../relay/directory.js'
 import type { Peer } from '../relay/peer.js'
 import type { Place } from '../relay/place.js'
 import { attachmentSize } from '../wire/batch.js'
+import type { NumberTable } from './number-table.js'
 
 /** Whom a task is for: a seat, any server among a role, or any server at all. */
 export type Audience = Place | Role | undefined
@@ -10,7 +11,7 @@ export type Audience = Place | Role | undefined
 export interface Desk {
   readonly peer: Peer
   /** Its own calls, by the number that it gave them. */
-  readonly calls: Map<number, Call>
+  readonly calls: NumberTable<Call>
   /** How many calls it works on. */
   serving: number
   readonly handlers: Map<string, Handler>

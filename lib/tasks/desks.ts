@@ -1,6 +1,7 @@
 import type { Directory } from '../relay/directory.js'
 import type { Peer } from '../relay/peer.js'
 import type { Call, Desk } from './call.js'
+import { NumberTable } from './number-table.js'
 
 /** Who has asked for what, and who works on it: every call, from its arrival until nobody is left to answer it. */
 export class Desks {
@@ -16,7 +17,7 @@ export class Desks {
   }
 
   open(peer: Peer): void {
-    this.#desks.set(peer.address, { peer, calls: new Map(), serving: 0, handlers: new Map() })
+    this.#desks.set(peer.address, { peer, calls: new NumberTable(), serving: 0, handlers: new Map() })
   }
 
   of(peer: Peer): Desk {

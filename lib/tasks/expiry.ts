@@ -3,43 +3,68 @@ import { LONGEST_TIMER } from '../timers.js'
 /** With more durations than this, an application computes a new one for each call: an empty lane is of no more use. */
 const MAX_IDLE_LANES = 64
 
-/** Calls of one timeout expire in the order in which they were made. */
-interface Lane {
+/** What expires when its time is over, unless it is removed before. It stands in a list of those with the same timeout. */
+export class Expiring {
   readonly timeout: number
-  /** Call to the time when it expires, oldest first: a Map keeps that order. */
-  readonly calls: Map<number, number>
-  readonly timer: NodeJS.Timeout
+  /** By `performance.now()`. */
+  dueAt = 0
+  lane: Lane | undefined
+  before: this | undefined
+  after: this | undefined
+
+  constructor(timeout: number) {
+    this.timeout = timeout
+  }
+}
+
+/** What has the same timeout expires in the order in which it was added. */
+interface Lane {
+  first: Expiring | undefined
+  last: Expiring | undefined
+  timer: NodeJS.Timeout
 }
 
 /**
  * The timeouts of many calls with one timer for each duration in use. Most calls are answered long before their time, so
  * the timer is not touched for each: it looks at the oldest when it fires.
  */
-export class Expiry {
+export class Expiry<T extends Expiring> {
   readonly #lanes = new Map<number, Lane>()
-  readonly #expired: (call: number, timeout: number) => void
+  readonly #expired: (item: T) => void
 
-  constructor(expired: (call: number, timeout: number) => void) {
+  constructor(expired: (item: T) => void) {
     this.#expired = expired
   }
 
   /** `now`: by `performance.now()`. */
-  add(call: number, timeout: number, now: number): void {
+  add(item: T, now: number): void {
+    const { timeout } = item
     if (timeout > LONGEST_TIMER) return
     let lane = this.#lanes.get(timeout)
     if (!lane) {
-      const timer = setTimeout(() => this.#sweep(timeout), timeout)
-      lane = { timeout, calls: new Map(), timer }
+      lane = { first: undefined, last: undefined, timer: this.#timer(timeout, timeout) }
       this.#lanes.set(timeout, lane)
-    } else if (lane.calls.size === 0) {
+    } else if (lane.first === undefined) {
       lane.timer.ref()
     }
-    lane.calls.set(call, now + timeout)
+    item.lane = lane
+    item.dueAt = now + timeout
+    item.before = lane.last as T | undefined
+    if (lane.last) lane.last.after = item
+    else lane.first = item
+    lane.last = item
   }
 
-  remove(call: number, timeout: number): void {
-    const lane = this.#lanes.get(timeout)
-    if (!lane?.calls.delete(call) || lane.calls.size > 0) return
+  remove(item: T): void {
+    const { lane, before, after, timeout } = item
+    if (!lane) return
+    if (before) before.after = after
+    else lane.first = after
+    if (after) after.before = before
+    else lane.last = before
+    // A call that has come into the old generation would keep the one behind it alive, and that the next.
+    item.lane = item.before = item.after = undefined
+    if (lane.first) return
     if (this.#lanes.size > MAX_IDLE_LANES) {
       clearTimeout(lane.timer)
       this.#lanes.delete(timeout)
@@ -54,20 +79,22 @@ export class Expiry {
     this.#lanes.clear()
   }
 
+  #timer(timeout: number, ms: number): NodeJS.Timeout {
+    return setTimeout(() => this.#sweep(timeout), ms)
+  }
+
   #sweep(timeout: number): void {
     const lane = this.#lanes.get(timeout)
     if (!lane) return
-    this.#lanes.delete(timeout)
     const now = performance.now()
-    for (const [call, time] of lane.calls) {
-      // Node's timers may fire up to a millisecond early.
-      if (time - now > 1) {
-        const rest = { ...lane, timer: setTimeout(() => this.#sweep(timeout), time - now) }
-        this.#lanes.set(timeout, rest)
-        return
-      }
-      lane.calls.delete(call)
-      this.#expired(call, timeout)
+    const due: T[] = []
+    // Node's timers may fire up to a millisecond early.
+    for (let item = lane.first; item && item.dueAt - now <= 1; item = lane.first) {
+      this.remove(item as T)
+      due.push(item as T)
     }
+    if (lane.first) lane.timer = this.#timer(timeout, lane.first.dueAt - now)
+    else this.#lanes.delete(timeout)
+    for (const item of due) this.#expired(item)
   }
 }

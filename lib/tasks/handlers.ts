@@ -16,6 +16,7 @@ import {
   VALIDATED,
 } from '../wire/frame.js'
 import { readBody } from '../wire/run.js'
+import { NumberTable } from './number-table.js'
 import type { TaskPayloads } from './payloads.js'
 
 /** Callers whose tasks have all ended, and of whom something is kept for the next one. */
@@ -64,7 +65,7 @@ export class Handlers {
   /** Those that the hub may still send something for, because it has not heard yet that they ended. */
   readonly #retiring = new Map<string, symbol>()
   /** What runs, by the caller's address and the number of its call. */
-  readonly #running = new Map<number, Map<number, Context>>()
+  readonly #running = new Map<number, NumberTable<Context>>()
   #count = 0
   readonly #options: HandlersOptions
   #waiting: (() => void)[] = []
@@ -258,7 +259,7 @@ export class Handlers {
   #goesOn(address: number, call: number, context: Context): void {
     let calls = this.#running.get(address)
     if (!calls) {
-      calls = new Map()
+      calls = new NumberTable()
       this.#running.set(address, calls)
     }
     calls.set(call, context)

@@ -3,7 +3,8 @@ import { nextNumber } from '../numbers.js'
 import { isThenable } from '../thenable.js'
 import { callBody, hasFlag, readCall, VALIDATED } from '../wire/frame.js'
 import { readBody } from '../wire/run.js'
-import { Expiry } from './expiry.js'
+import { Expiring, Expiry } from './expiry.js'
+import { NumberTable } from './number-table.js'
 import type { TaskPayloads } from './payloads.js'
 
 /** The greatest call number: V8 keeps such as small integers on every platform. */
@@ -23,21 +24,24 @@ export interface CallTarget {
 }
 
 /** A task asked of somebody, until it is answered. */
-class Ask {
+class Ask extends Expiring {
+  readonly call: number
   readonly to: CallTarget
   readonly task: string
   readonly options: CallOptions
   resolve: (value: unknown) => void = ignore
   reject: (error: unknown) => void = ignore
 
-  constructor(to: CallTarget, task: string, options: CallOptions) {
+  constructor(call: number, to: CallTarget, task: string, options: CallOptions) {
+    super(options.timeout)
+    this.call = call
     this.to = to
     this.task = task
     this.options = options
   }
 
   /** As it reads in errors. */
-  toString(): string {
+  override toString(): string {
     return describeCall(this.to, this.task)
   }
 }
@@ -51,11 +55,11 @@ const ignore = () => {}
 
 /** The calls of this member that wait for their answers. */
 export class PendingCalls {
-  readonly #asks = new Map<number, Ask>()
+  readonly #asks = new NumberTable<Ask>()
   readonly #validator: TaskPayloads
   readonly #withdraw: (call: number) => void
   readonly #onRefusedPayload: () => void
-  readonly #expiry: Expiry
+  readonly #expiry: Expiry<Ask>
   readonly #signals = new Map<AbortSignal, { calls: Set<number>; onAbort: () => void }>()
   #last = -1
   #closing = false
@@ -65,7 +69,7 @@ export class PendingCalls {
     this.#validator = validator
     this.#withdraw = withdraw
     this.#onRefusedPayload = onRefusedPayload
-    this.#expiry = new Expiry((call, timeout) => {
+    this.#expiry = new Expiry(({ call, timeout }) => {
       this.#fail(
         call,
         (ask) =>
@@ -90,9 +94,9 @@ export class PendingCalls {
 
   /** The answer to a call that is being sent. `now`: by `performance.now()`. */
   expect(call: number, now: number, to: CallTarget, task: string, options: CallOptions): Promise<unknown> {
-    const ask = new Ask(to, task, options)
+    const ask = new Ask(call, to, task, options)
     this.#asks.set(call, ask)
-    this.#expiry.add(call, options.timeout, now)
+    this.#expiry.add(ask, now)
     const { signal } = options
     if (signal) this.#watch(signal, call)
     return new Promise((resolve, reject) => {
@@ -166,9 +170,9 @@ export class PendingCalls {
 
   /** Ends all that still wait. */
   close(cause: Error | undefined): void {
-    for (const call of [...this.#asks.keys()]) {
-      const ask = this.#take(call)
-      if (ask) ask.reject(closedError(ask, cause))
+    for (const ask of this.#asks.values()) {
+      this.#take(ask.call)
+      ask.reject(closedError(ask, cause))
     }
     this.#expiry.clear()
   }
@@ -211,7 +215,7 @@ export class PendingCalls {
     const ask = this.#asks.get(call)
     if (!ask) return undefined
     this.#asks.delete(call)
-    this.#expiry.remove(call, ask.options.timeout)
+    this.#expiry.remove(ask)
     if (ask.options.signal) this.#unwatch(ask.options.signal, call)
     return ask
   }

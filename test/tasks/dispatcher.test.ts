@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import type { Place } from '#lib/relay/place.js'
 import { Call, type Desk } from '#lib/tasks/call.js'
+import { NumberTable } from '#lib/tasks/number-table.js'
 import { TaskQueue } from '#lib/tasks/queue.js'
 import { Address, ATTACHED, callFrame, Kind } from '#lib/wire/frame.js'
 import { Model } from './model.js'
@@ -365,7 +366,7 @@ test('withdrawn calls are swept out of a queue whose head does not move', async 
   const collectGarbage = runInNewContext('gc') as () => void
   const world = new World()
   const { peer } = world.member('caller')
-  const desk: Desk = { peer, calls: new Map(), serving: 0, handlers: new Map() }
+  const desk: Desk = { peer, calls: new NumberTable(), serving: 0, handlers: new Map() }
   const queue = new TaskQueue()
   const head = new Call(desk, 0, 'x', undefined, 0, 0)
   queue.push(head)

@@ -1,0 +1,85 @@
+/** Slots at first, a power of two. */
+const LEAST = 16
+
+/**
+ * What is under way, by its number: a hash table with linear probing. A `Map` would do the same, but each time that it
+ * makes room V8 leaves its old table pointing at the new one. Once one such table has come into the old generation,
+ * all later ones, and every call that they held, outlive their use until the next full collection: with thousands of
+ * calls a second that was most of what the garbage collector did.
+ */
+export class NumberTable<T extends object> {
+  #numbers = new Int32Array(LEAST)
+  #items: (T | undefined)[] = new Array(LEAST).fill(undefined)
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  get(number: number): T | undefined {
+    return this.#items[this.#find(number)]
+  }
+
+  has(number: number): boolean {
+    return this.#items[this.#find(number)] !== undefined
+  }
+
+  set(number: number, item: T): void {
+    let at = this.#find(number)
+    if (this.#items[at] === undefined) {
+      // At most half full: then a search looks at two slots or so.
+      if (++this.#size * 2 > this.#items.length) {
+        this.#resize(this.#items.length * 2)
+        at = this.#find(number)
+      }
+      this.#numbers[at] = number
+    }
+    this.#items[at] = item
+  }
+
+  delete(number: number): boolean {
+    const items = this.#items
+    const numbers = this.#numbers
+    const mask = items.length - 1
+    let gap = this.#find(number)
+    if (items[gap] === undefined) return false
+    this.#size--
+    // What stands behind it, and would no longer be found over the gap, moves up.
+    for (let at = (gap + 1) & mask; items[at] !== undefined; at = (at + 1) & mask) {
+      const distance = (at - ((numbers[at] as number) & mask)) & mask
+      if (distance < ((at - gap) & mask)) continue
+      items[gap] = items[at]
+      numbers[gap] = numbers[at] as number
+      gap = at
+    }
+    items[gap] = undefined
+    if (items.length > LEAST && this.#size * 16 < items.length) this.#resize(items.length / 2)
+    return true
+  }
+
+  *values(): Generator<T> {
+    for (const item of [...this.#items]) if (item !== undefined) yield item
+  }
+
+  /** Where it stands, or the free slot where it would. */
+  #find(number: number): number {
+    const mask = this.#items.length - 1
+    let at = number & mask
+    while (this.#items[at] !== undefined && this.#numbers[at] !== number) at = (at + 1) & mask
+    return at
+  }
+
+  #resize(length: number): void {
+    const items = this.#items
+    const numbers = this.#numbers
+    this.#items = new Array(length).fill(undefined)
+    this.#numbers = new Int32Array(length)
+    for (let i = 0; i < items.length; i++) {
+      const item = items[i]
+      if (item === undefined) continue
+      const at = this.#find(numbers[i] as number)
+      this.#items[at] = item
+      this.#numbers[at] = numbers[i] as number
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import fc from 'fast-check'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { NumberTable } from '#lib/tasks/number-table.js'
+
+/** Few enough to meet again, and many that share a slot: the tables are powers of two. */
+const number = fc.oneof(
+  fc.nat(40),
+  fc.nat(40).map((n) => n * 64),
+  fc.nat(2 ** 28 - 1),
+)
+const step = fc.oneof(
+  fc.record({ verb: fc.constant('set' as const), number }),
+  fc.record({ verb: fc.constant('delete' as const), number }),
+)
+
+test('holds what a Map holds, whatever is put in and taken out', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
+      const table = new NumberTable<{ n: number }>()
+      const map = new Map<number, { n: number }>()
+      for (const [n, { verb, number }] of steps.entries()) {
+        if (verb === 'set') {
+          table.set(number, { n })
+          map.set(number, { n })
+        } else {
+          assert.is(table.delete(number), map.delete(number))
+        }
+        assert.is(table.size, map.size)
+        assert.equal(table.get(number), map.get(number))
+        assert.is(table.has(number), map.has(number))
+      }
+      for (const [number, item] of map) assert.equal(table.get(number), item)
+      const order = (items: Iterable<{ n: number }>) => [...items].sort((a, b) => a.n - b.n)
+      assert.equal(order(table.values()), order(map.values()))
+    }),
+  )
+})
+
+test('numbers one behind the other, thousands under way', () => {
+  const table = new NumberTable<{ n: number }>()
+  for (let n = 0; n < 20_000; n++) {
+    table.set(n, { n })
+    if (n >= 5000) assert.ok(table.delete(n - 5000))
+  }
+  assert.is(table.size, 5000)
+  for (let n = 0; n < 20_000; n++) assert.is(table.get(n)?.n, n < 15_000 ? undefined : n)
+})
+
+test('may be changed while it is gone over', () => {
+  const table = new NumberTable<{ n: number }>()
+  for (let n = 0; n < 100; n++) table.set(n, { n })
+  const seen: number[] = []
+  for (const { n } of table.values()) {
+    seen.push(n)
+    table.delete(n)
+  }
+  assert.equal(
+    seen.sort((a, b) => a - b),
+    Array.from({ length: 100 }, (_, n) => n),
+  )
+  assert.is(table.size, 0)
+})
+
+test('what is over never comes into the old generation, also when the table is there', () => {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc') as (options?: { type: 'minor' }) => void
+  const old = () => getHeapSpaceStatistics().find((space) => space.space_name === 'old_space')?.space_used_size ?? 0
+  const table = new NumberTable<object>()
+  table.set(0, {})
+  // Full collections: from here on the table is in the old generation.
+  collectGarbage()
+  collectGarbage()
+  const before = old()
+  for (let n = 1; n <= 100_000; n++) {
+    table.set(n, { n, some: 'call', with: 'a few fields', as: n, they: n, have: n })
+    if (n > 32) table.delete(n - 32)
+    if (n % 1000 === 0) collectGarbage({ type: 'minor' })
+  }
+  const grown = old() - before
+  assert.ok(grown < 1 << 20, `${(grown / 2 ** 20).toFixed(1)} MiB`)
+})
+
+test.run()
