@@ -11,6 +11,8 @@ export class NumberTable<T extends object> {
   #numbers = new Int32Array(LEAST)
   #items: (T | undefined)[] = new Array(LEAST).fill(undefined)
   #size = 0
+  /** How many were taken out since the table was last an eighth full. */
+  #idle = 0
 
   get size(): number {
     return this.#size
@@ -53,7 +55,7 @@ export class NumberTable<T extends object> {
       gap = at
     }
     items[gap] = undefined
-    if (items.length > LEAST && this.#size * 16 < items.length) this.#resize(items.length / 2)
+    this.#shrink()
     return true
   }
 
@@ -67,6 +69,17 @@ export class NumberTable<T extends object> {
     let at = number & mask
     while (this.#items[at] !== undefined && this.#numbers[at] !== number) at = (at + 1) & mask
     return at
+  }
+
+  /** Not as soon as it is nearly empty: calls come and go in batches. */
+  #shrink(): void {
+    const { length } = this.#items
+    if (this.#size * 8 >= length || length === LEAST) {
+      this.#idle = 0
+    } else if (++this.#idle > length) {
+      this.#idle = 0
+      this.#resize(length / 2)
+    }
   }
 
   #resize(length: number): void {
