@@ -11,6 +11,15 @@ declare module 'autocannon' {
     method?: string
     headers?: Record<string, string>
     body?: string
+    /** Called with each of the connections, before it connects. */
+    setupClient?: (client: Client) => void
+  }
+  /** One of the connections; opened anew whenever it was closed. */
+  interface Client {
+    /** A request is written, or will be as soon as the connection is open. */
+    on(event: 'request', listener: () => void): this
+    /** A response has come whole. */
+    on(event: 'response', listener: (status: number) => void): this
   }
   interface Result {
     /** Seconds. */
@@ -24,9 +33,7 @@ declare module 'autocannon' {
     non2xx: number
     '2xx': number
   }
-  /** Runs, and tells of each response, with its status and latency in milliseconds. */
   interface Running extends Promise<Result> {
-    on(event: 'response', listener: (client: unknown, status: number, bytes: number, latency: number) => void): this
     stop(): void
   }
   export default function autocannon(options: Options): Running
