@@ -11,6 +11,8 @@ declare module 'autocannon' {
     method?: string
     headers?: Record<string, string>
     body?: string
+    /** What it resolves with is for `aggregateResult` alone. */
+    skipAggregateResult?: boolean
     /** Called with each of the connections, before it connects. */
     setupClient?: (client: Client) => void
   }
@@ -36,5 +38,10 @@ declare module 'autocannon' {
   interface Running extends Promise<Result> {
     stop(): void
   }
-  export default function autocannon(options: Options): Running
+  function autocannon(options: Options): Running
+  namespace autocannon {
+    /** The result of several together. */
+    function aggregateResult(results: readonly Result[], options: Options): Result
+  }
+  export default autocannon
 }

@@ -1,8 +1,9 @@
 /**
  * `node delegation-load.js <port> <how> <seconds>`: asks for ten reports a second, and for pings. `offered`: at a fixed
- * rate, each timed from when it was due. `autocannon`: as autocannon does at its fixed rate, which are bursts.
+ * rate, each timed from when it was due. `autocannon`: as autocannon does at its fixed rate.
  */
 import http from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import autocannon from 'autocannon'
 import type { Load } from './http-workloads.js'
 import { latencyOf } from './measurement.js'
@@ -12,6 +13,8 @@ import { askAt } from './offered.js'
 const REPORTS = 10
 const PINGS = 500
 const CONNECTIONS = 50
+/** autocannon sends what is due in a second at its beginning: several of them, one after the other, come to a flow. */
+const CANNONS = 10
 
 const [port, how, seconds] = process.argv.slice(2) as [string, 'offered' | 'autocannon', string]
 const url = `http://127.0.0.1:${port}`
@@ -28,12 +31,19 @@ async function pingOffered(duration: number): Promise<Load> {
 }
 
 async function pingByAutocannon(duration: number): Promise<Load> {
-  const result = await autocannon({ url: `${url}/ping`, connections: CONNECTIONS, overallRate: PINGS, duration })
-  const { p50, p99 } = result.latency
+  const connections = CONNECTIONS / CANNONS
+  const options = { url: `${url}/ping`, connections, overallRate: PINGS / CANNONS, duration, skipAggregateResult: true }
+  const results = await Promise.all(
+    Array.from({ length: CANNONS }, async (_, n) => {
+      await sleep((1000 / CANNONS) * n)
+      return autocannon(options)
+    }),
+  )
+  const { duration: elapsed, latency, ...answered } = autocannon.aggregateResult(results, options)
   return {
-    elapsed: result.duration * 1000,
-    answered: result['2xx'],
-    latency: { p50: p50 * 1000, p99: p99 * 1000 },
+    elapsed: elapsed * 1000,
+    answered: answered['2xx'],
+    latency: { p50: latency.p50 * 1000, p99: latency.p99 * 1000 },
   }
 }
 

@@ -21,7 +21,7 @@ const sessions: Comparison = {
     '`lost` of all messages that were sent while the workers were exchanged.',
   from: 'quick',
   contestants: [
-    { name: 'official', from: 'quick' },
+    { name: 'official', from: 'full' },
     { name: 'hubwire', from: 'quick' },
   ],
   paced: true,
