@@ -30,8 +30,8 @@ export function latencyOf(milliseconds: Float64Array): Latency {
 }
 
 /**
- * Runs in the primary. The work is done twice by the same processes: once to let V8 compile what is hot, and once more
- * under the stopwatch, from the start signal to the last of the workers' `done`.
+ * Runs in the primary. The same processes are told twice to go: once to let V8 compile what is hot, and once more under
+ * the stopwatch, from the start signal to the last of the workers' `done`.
  */
 export class Stopwatch {
   #wall = 0

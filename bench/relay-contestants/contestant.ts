@@ -5,7 +5,18 @@
 import cluster from 'node:cluster'
 import { exitWith, type Latency, report, Stopwatch } from '../measurement.js'
 import { serverProcesses } from '../usage.js'
-import { askAll, type Item, item, jobFromArguments, pump, pumpAt, RECEIVER, receivers, SENDER } from '../workloads.js'
+import {
+  askAll,
+  type Item,
+  item,
+  jobFromArguments,
+  pump,
+  pumpAt,
+  RECEIVER,
+  receivers,
+  SENDER,
+  warmUp,
+} from '../workloads.js'
 
 /** A worker's way to the others. */
 export interface Client {
@@ -124,10 +135,20 @@ async function worker(contestant: Contestant): Promise<void> {
   tell({ bench: 'ready', seat })
 }
 
+let warm = false
+
 async function work(client: Client): Promise<Latency | undefined> {
   const make = (i: number) => item(job.payload, i)
-  if (job.kind === 'requests') return askAll(job, (i) => able(client.request)(RECEIVER, make(i)))
-  if (job.kind === 'delegated') return askAll(job, (i) => able(client.delegate)(make(i)))
+  if (job.kind !== 'events') {
+    const ask =
+      job.kind === 'requests'
+        ? (i: number) => able(client.request)(RECEIVER, make(i))
+        : (i: number) => able(client.delegate)(make(i))
+    if (warm) return askAll(job, ask)
+    warm = true
+    await warmUp(ask)
+    return undefined
+  }
   const send = job.receivers === 1 ? able(client.send).bind(client, RECEIVER) : able(client.sendAll).bind(client)
   const sendOne = (i: number) => send(make(i))
   if (job.rate !== undefined) await pumpAt(job.rate, job.count, 'sleep', sendOne)
