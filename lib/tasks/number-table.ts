@@ -2,6 +2,17 @@
 const LEAST = 16
 
 /**
+ * 2^32 divided by the golden ratio. Calls have numbers one behind the other. Were those their slots, they would stand in
+ * one row without a gap, and each call that ends would cost a look at all behind it.
+ */
+const SPREAD = 0x9e3779b1
+
+/** The slot where it belongs, in a table of `mask + 1`. */
+function home(number: number, mask: number): number {
+  return Math.imul(number, SPREAD) >>> Math.clz32(mask)
+}
+
+/**
  * What is under way, by its number: a hash table with linear probing. A `Map` would do the same, but each time that it
  * makes room V8 leaves its old table pointing at the new one. Once one such table has come into the old generation,
  * all later ones, and every call that they held, outlive their use until the next full collection: with thousands of
@@ -48,7 +59,7 @@ export class NumberTable<T extends object> {
     this.#size--
     // What stands behind it, and would no longer be found over the gap, moves up.
     for (let at = (gap + 1) & mask; items[at] !== undefined; at = (at + 1) & mask) {
-      const distance = (at - ((numbers[at] as number) & mask)) & mask
+      const distance = (at - home(numbers[at] as number, mask)) & mask
       if (distance < ((at - gap) & mask)) continue
       items[gap] = items[at]
       numbers[gap] = numbers[at] as number
@@ -66,7 +77,7 @@ export class NumberTable<T extends object> {
   /** Where it stands, or the free slot where it would. */
   #find(number: number): number {
     const mask = this.#items.length - 1
-    let at = number & mask
+    let at = home(number, mask)
     while (this.#items[at] !== undefined && this.#numbers[at] !== number) at = (at + 1) & mask
     return at
   }

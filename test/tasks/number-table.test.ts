@@ -49,6 +49,21 @@ test('numbers one behind the other, thousands under way', () => {
   for (let n = 0; n < 20_000; n++) assert.is(table.get(n)?.n, n < 15_000 ? undefined : n)
 })
 
+test('as many under way as a member may have: what ends first costs no look at all others', () => {
+  const many = 100_000
+  for (const stride of [1, 1024]) {
+    const table = new NumberTable<object>()
+    const began = performance.now()
+    for (let n = 0; n < 2 * many; n++) {
+      table.set(n * stride, {})
+      if (n >= many) table.delete((n - many) * stride)
+    }
+    // A look at all others takes minutes.
+    const took = performance.now() - began
+    assert.ok(took < 3000, `stride ${stride}: ${took.toFixed(0)} ms`)
+  }
+})
+
 test('may be changed while it is gone over', () => {
   const table = new NumberTable<{ n: number }>()
   for (let n = 0; n < 100; n++) table.set(n, { n })
