@@ -19,7 +19,8 @@ function home(number: number, mask: number): number {
  * calls a second that was most of what the garbage collector did.
  */
 export class NumberTable<T extends object> {
-  #numbers = new Int32Array(LEAST)
+  /** Members choose their own: one that errs may send any that a frame has room for. */
+  #numbers = new Uint32Array(LEAST)
   #items: (T | undefined)[] = new Array(LEAST).fill(undefined)
   #size = 0
   /** How many were taken out since the table was last an eighth full. */
@@ -97,7 +98,7 @@ export class NumberTable<T extends object> {
     const items = this.#items
     const numbers = this.#numbers
     this.#items = new Array(length).fill(undefined)
-    this.#numbers = new Int32Array(length)
+    this.#numbers = new Uint32Array(length)
     for (let i = 0; i < items.length; i++) {
       const item = items[i]
       if (item === undefined) continue

@@ -113,6 +113,22 @@ test('an answer to another member’s call is refused and counted, and the call 
   assert.equal(server.peer.protocolErrors, 1)
 })
 
+test('a number greater than any that a member would give is one like any other', () => {
+  const world = new World()
+  const caller = world.member('caller')
+  const server = world.member('server', { x: 1 })
+  for (const call of [2 ** 31, 2 ** 32 - 1]) {
+    caller.send(caller.frame(Address.Anybody, 'x', call))
+    server.answer(caller, call)
+    assert.deepEqual(
+      world.sent().map((one) => one.type),
+      ['task', 'answer'],
+    )
+  }
+  assert.equal(server.peer.protocolErrors, 0)
+  assert.equal(world.exchange.dispatcher.unsettled, 0)
+})
+
 test('a number that is in use cannot be used for another call', () => {
   const world = new World()
   const caller = world.member('caller')

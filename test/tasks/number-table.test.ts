@@ -9,7 +9,7 @@ import { NumberTable } from '#lib/tasks/number-table.js'
 const number = fc.oneof(
   fc.nat(40),
   fc.nat(40).map((n) => n * 64),
-  fc.nat(2 ** 28 - 1),
+  fc.nat(2 ** 32 - 1),
 )
 const step = fc.oneof(
   fc.record({ verb: fc.constant('set' as const), number }),
