@@ -192,6 +192,18 @@ test('names and ids that a user keeps do not keep the batches alive that brought
   assert.ok(used < 4 << 20, `${(used / 2 ** 20).toFixed(1)} MiB`)
 })
 
+test('calls that the hub’s end leaves without an answer are rejected in the order in which they were made', async () => {
+  const { member } = await joined()
+  const rejected: number[] = []
+  const calls = Array.from({ length: 20 }, (_, i) => member.delegate('x').catch(() => rejected.push(i)))
+  member.finish()
+  await Promise.all(calls)
+  assert.deepEqual(
+    rejected,
+    calls.map((_, i) => i),
+  )
+})
+
 test('a timeout of its own for each call leaves no timers behind', () => {
   const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
   const before = timers()

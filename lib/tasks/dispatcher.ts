@@ -83,7 +83,7 @@ export class Dispatcher implements TaskRelay {
   leave(peer: Peer): void {
     const desk = this.#desks.of(peer)
     this.#servers.close(peer)
-    for (const call of [...desk.calls.values()]) this.#abandon(call)
+    for (const call of desk.calls.values()) this.#abandon(call)
     this.#desks.close(peer)
     for (const call of this.#desks.servedBy(desk)) this.#serverLeft(call, peer)
   }

@@ -268,7 +268,7 @@ export class Handlers {
   #ended(address: number, call: number): void {
     const calls = this.#running.get(address)
     calls?.delete(call)
-    // Callers come and go; those that call all the time are not worth a new Map each time.
+    // Callers come and go; those that call all the time are not worth a new table each time.
     if (calls?.size === 0 && this.#running.size > MAX_IDLE_CALLERS) this.#running.delete(address)
     this.#count--
     if (this.#count > 0 || this.#waiting.length === 0) return

@@ -71,8 +71,10 @@ export class NumberTable<T extends object> {
     return true
   }
 
-  *values(): Generator<T> {
-    for (const item of [...this.#items]) if (item !== undefined) yield item
+  /** Those of now, by number: but for the rare times when numbers begin anew, in the order in which they came. */
+  values(): T[] {
+    const numbers = this.#numbers.filter((_, at) => this.#items[at] !== undefined).sort()
+    return Array.from(numbers, (number) => this.get(number) as T)
   }
 
   /** Where it stands, or the free slot where it would. */

@@ -129,6 +129,20 @@ test('a number greater than any that a member would give is one like any other',
   assert.equal(world.exchange.dispatcher.unsettled, 0)
 })
 
+test('a caller’s exit cancels its calls in the order in which it made them', () => {
+  const world = new World()
+  const caller = world.member('caller')
+  world.member('server', { x: 100 })
+  caller.lastCall = 59
+  for (let i = 0; i < 20; i++) caller.ask(Address.Anybody, 'x')
+  world.sent()
+  world.exit(caller, 'restarting')
+  assert.deepEqual(
+    world.sent().map((one) => one.type === 'cancel' && one.call),
+    Array.from({ length: 20 }, (_, i) => 60 + i),
+  )
+})
+
 test('a number that is in use cannot be used for another call', () => {
   const world = new World()
   const caller = world.member('caller')
