@@ -8,7 +8,7 @@ const LEAST = 16
 const SPREAD = 0x9e3779b1
 
 /** The slot where it belongs, in a table of `mask + 1`. */
-function home(number: number, mask: number): number {
+export function home(number: number, mask: number): number {
   return Math.imul(number, SPREAD) >>> Math.clz32(mask)
 }
 
