@@ -103,6 +103,18 @@ test('a listener whose event name is refused does not stay behind', async () => 
   assert.equal(member.listenerCount(name), 0)
 })
 
+test('a call keeps the process alive until it is answered, and no longer', async () => {
+  // Only timers that do keep it alive are listed.
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+  const { member, receive } = await joined()
+  const before = timers()
+  const asked = member.to('a').timeout(54_321).request('x')
+  assert.equal(timers(), before + 1)
+  receive(callHeader(Kind.Response, 21, 0, 1).concat('1'))
+  assert.equal(await asked, 1)
+  assert.equal(timers(), before)
+})
+
 test('a thenable that calls back twice, or throws, is answered once', async () => {
   const { member, sent, receive } = await joined()
   const odd = [
