@@ -134,21 +134,27 @@ export async function pumpAt(
   }
 }
 
-/** In milliseconds. */
-const WARM_UP = 1000
-const WARM_UP_IN_FLIGHT = 64
+const MANY = 64
+/** In milliseconds: with many in flight, and then as the job says. */
+const WARM_UP = { many: 1000, few: 2000 }
 
 /**
- * Lets V8 compile what is hot. Asking as the job says would not do where few are on their way at a time: a thousand
- * requests a second run in the interpreter for longer than anybody waits for a bench, and no server does for a day.
+ * Lets V8 compile what is hot. Asking as the job says would not do where few are on their way at a time: a few thousand
+ * requests run in the interpreter for longer than anybody waits for a bench, and no server does for a day. Nor would
+ * many alone: with few, other ways are taken, and for those it compiles anew.
  */
-export async function warmUp(ask: (i: number) => Promise<unknown>): Promise<void> {
-  const end = performance.now() + WARM_UP
+export async function warmUp({ inFlight = 1 }: Job, ask: (i: number) => Promise<unknown>): Promise<void> {
+  await askFor(WARM_UP.many, Math.max(inFlight, MANY), ask)
+  if (inFlight < MANY) await askFor(WARM_UP.few, inFlight, ask)
+}
+
+async function askFor(ms: number, inFlight: number, ask: (i: number) => Promise<unknown>): Promise<void> {
+  const end = performance.now() + ms
   let i = 0
   const caller = async () => {
     while (performance.now() < end) await ask(i++)
   }
-  await Promise.all(Array.from({ length: WARM_UP_IN_FLIGHT }, caller))
+  await Promise.all(Array.from({ length: inFlight }, caller))
 }
 
 /** Asks `count` times, as the job says, and tells how long the answers took. */

@@ -19,7 +19,7 @@ const sessions: Comparison = {
     `processes meanwhile, for each connection. Then ${listeners} of the clients get ${hertz} messages a second each: ` +
     '`gap` is the p99 over them of the longest time from one message to the next; `disconnected` is of all clients, ' +
     '`lost` of all messages that were sent while the workers were exchanged.',
-  from: 'quick',
+  from: 'full',
   contestants: [
     { name: 'official', from: 'full' },
     { name: 'hubwire', from: 'quick' },

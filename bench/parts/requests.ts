@@ -68,7 +68,7 @@ export const requestsPart: Part = {
     ),
     saturated(64, 'quick', ['redis', 'nats']),
     saturated(512, 'default', []),
-    offered(1000, 'default', ['nats']),
+    offered(1000, 'full', []),
     offered(20_000, 'full', []),
   ],
   targets,

@@ -146,7 +146,7 @@ async function work(client: Client): Promise<Latency | undefined> {
         : (i: number) => able(client.delegate)(make(i))
     if (warm) return askAll(job, ask)
     warm = true
-    await warmUp(ask)
+    await warmUp(job, ask)
     return undefined
   }
   const send = job.receivers === 1 ? able(client.send).bind(client, RECEIVER) : able(client.sendAll).bind(client)
