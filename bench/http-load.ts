@@ -2,7 +2,7 @@
 import http from 'node:http'
 import autocannon from 'autocannon'
 import { io, type Socket } from 'socket.io-client'
-import { BODY, CONNECTIONS, type Load, OFFERED, POLLING_CLIENTS, type Workload, warmUp } from './http-workloads.js'
+import { BODY, CONNECTIONS, type Load, OFFERED, POLLING_CLIENTS, WARM_UP, type Workload } from './http-workloads.js'
 import { latencyOf } from './measurement.js'
 import { askAt } from './offered.js'
 
@@ -64,7 +64,7 @@ async function talk(socket: Socket): Promise<void> {
   }
 }
 
-await put(warmUp(workload))
+await put(WARM_UP)
 echoes = 0
 process.send?.('start')
 const load = await put(Number(seconds))

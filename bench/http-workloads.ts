@@ -10,8 +10,8 @@ import { Meter } from './usage.js'
 export const WORKLOADS = ['get', 'offered', 'post', 'close', 'polling'] as const
 export type Workload = (typeof WORKLOADS)[number]
 
-/** Seconds before anything is measured. What runs once for each connection is compiled later than what runs for each request. */
-export const warmUp = (workload: Workload) => (workload === 'close' ? 3 : 1)
+/** Seconds before anything is measured: after one of them V8 still compiles what requests and connections run. */
+export const WARM_UP = 3
 
 export const WORKERS = 2
 export const CONNECTIONS = 50

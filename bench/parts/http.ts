@@ -13,7 +13,7 @@ import {
   type Target,
   WORKERS_CPU,
 } from '../comparison.js'
-import { CONNECTIONS, OFFERED, POLLING_CLIENTS, WORKERS, type Workload, warmUp } from '../http-workloads.js'
+import { CONNECTIONS, OFFERED, POLLING_CLIENTS, WARM_UP, WORKERS, type Workload } from '../http-workloads.js'
 
 /** Of a run, in seconds: autocannon knows whole ones. */
 const SECONDS = 2
@@ -40,7 +40,7 @@ function http(
     id: `http-${workload}`,
     title,
     how:
-      `${load} for ${SECONDS} s, and for ${warmUp(workload)} s before it, from a process of its own: ${CONNECTIONS} connections to ${WORKERS} workers. ` +
+      `${load} for ${SECONDS} s, and for ${WARM_UP} s before it, from a process of its own: ${CONNECTIONS} connections to ${WORKERS} workers. ` +
       `Only answers with a status of 2xx count. \`attached\` is Hubwire with Socket.IO on its workers.${how}`,
     from,
     contestants,
