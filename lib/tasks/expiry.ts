@@ -8,7 +8,7 @@ export class Expiring {
   readonly timeout: number
   /** By `performance.now()`. */
   dueAt = 0
-  lane: Lane | undefined
+  lane: Lane<this> | undefined
   before: this | undefined
   after: this | undefined
 
@@ -18,9 +18,9 @@ export class Expiring {
 }
 
 /** What has the same timeout expires in the order in which it was added. */
-interface Lane {
-  first: Expiring | undefined
-  last: Expiring | undefined
+interface Lane<T> {
+  first: T | undefined
+  last: T | undefined
   timer: NodeJS.Timeout
 }
 
@@ -29,7 +29,7 @@ interface Lane {
  * the timer is not touched for each: it looks at the oldest when it fires.
  */
 export class Expiry<T extends Expiring> {
-  readonly #lanes = new Map<number, Lane>()
+  readonly #lanes = new Map<number, Lane<T>>()
   readonly #expired: (item: T) => void
 
   constructor(expired: (item: T) => void) {
@@ -49,7 +49,7 @@ export class Expiry<T extends Expiring> {
     }
     item.lane = lane
     item.dueAt = now + timeout
-    item.before = lane.last as T | undefined
+    item.before = lane.last
     if (lane.last) lane.last.after = item
     else lane.first = item
     lane.last = item
@@ -90,8 +90,8 @@ export class Expiry<T extends Expiring> {
     const due: T[] = []
     // Node's timers may fire up to a millisecond early.
     for (let item = lane.first; item && item.dueAt - now <= 1; item = lane.first) {
-      this.remove(item as T)
-      due.push(item as T)
+      this.remove(item)
+      due.push(item)
     }
     if (lane.first) lane.timer = this.#timer(timeout, lane.first.dueAt - now)
     else this.#lanes.delete(timeout)

@@ -113,3 +113,12 @@ export class Exchange {
 export function assertFine(...pollers: readonly Poller[]): void {
   for (const { wrong } of pollers) assert.deepEqual(wrong, [])
 }
+
+/** The one that a test is about, and another, which shows by moving that it is its turn. */
+export async function twoPollers(port: number): Promise<[Poller, Poller]> {
+  const client = new Poller(port)
+  const other = new Poller(port)
+  await client.connect()
+  await other.connect()
+  return [client, other]
+}

@@ -3,7 +3,7 @@ import http from 'node:http'
 import type { PrimaryHub } from 'hubwire'
 import { test } from 'uvu'
 import { linksOf, memberOf, until } from '../reload/app.js'
-import { assertFine, Poller } from './poller.js'
+import { assertFine, Poller, twoPollers } from './poller.js'
 import { frame, RawClient } from './raw-client.js'
 import { serving, site } from './site.js'
 
@@ -82,10 +82,7 @@ for (const socketIo of VERSIONS) {
     `a post that is being read is read to its end, and what comes behind it goes on: ${socketIo}`,
     { body: BODY, socketIo, hub: PATIENT },
     async ({ hub, port, told }) => {
-      const client = new Poller(port)
-      const other = new Poller(port)
-      await client.connect()
-      await other.connect()
+      const [client, other] = await twoPollers(port)
       const { pid } = memberOf(hub, 'web-1')
       const post = client.request('POST')
       post.request.write('421["half",')

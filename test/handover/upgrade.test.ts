@@ -3,7 +3,7 @@ import { io as open } from 'socket.io-client'
 import { test } from 'uvu'
 import { memberOf, until } from '../reload/app.js'
 import { LOAD, LOAD_OPTIONS, underLoad } from './load.js'
-import { assertFine, Poller } from './poller.js'
+import { assertFine, Poller, twoPollers } from './poller.js'
 import { frame, RawClient } from './raw-client.js'
 import { site } from './site.js'
 
@@ -63,10 +63,7 @@ for (const socketIo of VERSIONS) {
       `a session moves when its upgrade has ended, which was ${stage} when it began: ${socketIo}`,
       { body: BODY, socketIo, hub: PATIENT },
       async ({ hub, port, told }) => {
-        const client = new Poller(port)
-        const other = new Poller(port)
-        await client.connect()
-        await other.connect()
+        const [client, other] = await twoPollers(port)
         const { pid } = memberOf(hub, 'web-1')
         const ws = new RawClient(port, `&sid=${client.sid}`)
         if (stage === 'probed') ws.send(frame(1, '2probe'))
@@ -94,10 +91,7 @@ site(
   'what a client posts while it upgrades is answered, also when a post was under way as the handover began',
   { body: BODY, hub: PATIENT },
   async ({ hub, port, told }) => {
-    const client = new Poller(port)
-    const other = new Poller(port)
-    await client.connect()
-    await other.connect()
+    const [client, other] = await twoPollers(port)
     const { pid } = memberOf(hub, 'web-1')
     const ws = new RawClient(port, `&sid=${client.sid}`)
     ws.send(frame(1, '2probe'))
