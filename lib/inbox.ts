@@ -7,16 +7,18 @@ import type { Handlers } from './tasks/handlers.js'
 import type { PendingCalls } from './tasks/pending.js'
 import type { Sender } from './types.js'
 import { type Batch, flatten, MARKER, malformed } from './wire/batch.js'
-import { argumentsIn, decodeError } from './wire/codec.js'
+import { argumentsIn, decodeError, decodeValue } from './wire/codec.js'
 import {
   ATTACHED,
   callBody,
   controlBody,
   DONE,
   eventBody,
+  eventCount,
   eventName,
   isWellFormed,
   Kind,
+  MANY,
   RAISED,
   readAddress,
   readCall,
@@ -95,6 +97,10 @@ export class Inbox {
           // The usual case: the same event as before, whose name need not be cut out again.
           if (lastEvent < 0 || !sameEventHead(text, lastEvent, at)) name = flatten(eventName(text, at))
           lastEvent = at
+          if (flags & MANY) {
+            this.#receiveMany(name, text, at, length, sender)
+            break
+          }
           this.#receiveEvent(name, bytes ? UNREAD : run.next(text, at, length), text, at, length, bytes, sender)
           break
         case Kind.Request:
@@ -155,6 +161,24 @@ export class Inbox {
     })
   }
 
+  #receiveMany(name: string, text: string, at: number, length: number, from: Sender): void {
+    const count = eventCount(text, at)
+    const flags = text.charCodeAt(at + 4)
+    let values: unknown[]
+    try {
+      values = argumentsIn(decodeValue(text.substring(eventBody(text, at), at + length), undefined))
+      if (values.length !== count) {
+        throw new HubError('ERR_HUB_PROTOCOL', `the frame holds ${values.length} events instead of ${count}.`)
+      }
+    } catch (error) {
+      this.eventsReceived += count
+      this.refusedPayloads += count - 1
+      this.refuse(eventFrom(name, from), error as Error, name)
+      return
+    }
+    for (let i = 0; i < count; i++) this.#take(name, values[i], flags, from)
+  }
+
   /** `read`: the body's value, or `UNREAD`. */
   #receiveEvent(
     name: string,
@@ -165,15 +189,25 @@ export class Inbox {
     bytes: Uint8Array | undefined,
     from: Sender,
   ): void {
+    let value: unknown
+    try {
+      value = readBody(read, text, eventBody(text, at), at + length, bytes)
+    } catch (error) {
+      this.eventsReceived++
+      this.refuse(eventFrom(name, from), error as Error, name)
+      return
+    }
+    this.#take(name, value, text.charCodeAt(at + 4), from)
+  }
+
+  #take(name: string, value: unknown, flags: number, from: Sender): void {
     this.eventsReceived++
-    const flags = text.charCodeAt(at + 4)
     let args: unknown[]
     try {
-      const value = readBody(read, text, eventBody(text, at), at + length, bytes)
       args = flags & SINGLE ? [value] : argumentsIn(value)
       if (!(flags & VALIDATED) && this.#validator.hasEvent(name)) args = this.#validator.eventArguments(name, args)
     } catch (error) {
-      this.refuse(`Event ${JSON.stringify(name)} from ${JSON.stringify(from.id)}`, error as Error, name)
+      this.refuse(eventFrom(name, from), error as Error, name)
       return
     }
     this.#emitter.deliver(name, args, from)
@@ -189,6 +223,10 @@ export class Inbox {
       code: 'ERR_HUB_PAYLOAD',
     })
   }
+}
+
+function eventFrom(name: string, { id }: Sender): string {
+  return `Event ${JSON.stringify(name)} from ${JSON.stringify(id)}`
 }
 
 /** Users keep names and ids, and a slice would keep alive the batch that it was cut out of. */

@@ -8,9 +8,11 @@ import type { Messenger } from './scope.js'
 import { aborted, type CallOptions, describeCall, type PendingCalls } from './tasks/pending.js'
 import { isThenable } from './thenable.js'
 import { wallClockAt } from './timers.js'
-import { type Body, encodeArguments, encodeValue, sizeOf, tooLarge } from './wire/codec.js'
+import { Coalescer, MAX_COALESCED } from './wire/coalescer.js'
+import { encodeArguments, encodeValue, sizeOf, tooLarge } from './wire/codec.js'
 import { Address, ATTACHED, eventHead, eventHeader, requestHeader, SINGLE, VALIDATED } from './wire/frame.js'
 import type { Link } from './wire/link.js'
+import { flatLength, MAX_ESCAPED } from './wire/plain.js'
 
 /** More than these for one target, and an application makes up names as it goes: the cache starts anew. */
 const MAX_CACHED = 1024
@@ -23,10 +25,12 @@ export class Outbox implements Messenger {
   readonly #roster: Roster
   readonly #validator: Validator
   readonly #pending: PendingCalls
+  readonly #coalescer: Coalescer
 
   constructor(membership: Membership, validator: Validator, pending: PendingCalls) {
     this.#membership = membership
     this.#link = membership.link
+    this.#coalescer = new Coalescer(membership.link)
     this.#roster = membership.roster
     this.#validator = validator
     this.#pending = pending
@@ -41,21 +45,39 @@ export class Outbox implements Messenger {
       values = this.#validator.eventArguments(event, args)
       flags = VALIDATED
     }
-    let body: Body
-    if (values.length === 1) {
-      body = encodeValue(values[0], 'event', event, 'args[0]')
-      flags |= SINGLE
-    } else {
-      body = encodeArguments(values, 'event', event)
-    }
-    const { text, bytes } = body
-    const { maxMessageBytes } = this.#membership.settings
-    if (sizeOf(body) > maxMessageBytes) throw tooLarge(body, maxMessageBytes, 'event', event)
-    if (this.#membership.full) throw this.#membership.overloaded(`emit(${JSON.stringify(event)}) to ${to}`)
-    if (bytes) flags |= ATTACHED
-    for (const head of heads) this.#link.write(eventHeader(flags, head, text.length), text, bytes && [bytes])
+    if (values.length === 1) flags |= SINGLE
+    this.#post(to, event, heads, flags, values)
     this.eventsSent++
     return !this.#link.over && !this.#roster.isPressed(to)
+  }
+
+  #post(to: Recipients, event: string, heads: readonly string[], flags: number, values: readonly unknown[]): void {
+    const { maxMessageBytes } = this.#membership.settings
+    if (values.length === 1) {
+      // The usual message need not be encoded at once: it is copied with little effort, and cannot be too long.
+      const [value] = values
+      const length = flatLength(value, Math.min(MAX_COALESCED, maxMessageBytes / MAX_ESCAPED))
+      if (length >= 0) {
+        this.#assertRoom(to, event)
+        this.#coalescer.add(flags, heads, { ...(value as object) }, length)
+        return
+      }
+    }
+    const body =
+      values.length === 1 ? encodeValue(values[0], 'event', event, 'args[0]') : encodeArguments(values, 'event', event)
+    const { text, bytes } = body
+    if (sizeOf(body) > maxMessageBytes) throw tooLarge(body, maxMessageBytes, 'event', event)
+    this.#assertRoom(to, event)
+    if (bytes === undefined && text !== '' && text.length <= MAX_COALESCED) {
+      this.#coalescer.addText(flags, heads, text)
+      return
+    }
+    const all = bytes ? flags | ATTACHED : flags
+    for (const head of heads) this.#link.write(eventHeader(all, head, text.length), text, bytes && [bytes])
+  }
+
+  #assertRoom(to: Recipients, event: string): void {
+    if (this.#membership.full) throw this.#membership.overloaded(`emit(${JSON.stringify(event)}) to ${to}`)
   }
 
   call(to: Recipients, task: string, input: unknown, options: CallOptions): Promise<unknown> {

@@ -4,7 +4,7 @@ import { HubEmitter } from '#lib/emitter.js'
 import { Inbox, type InboxOptions } from '#lib/inbox.js'
 import { MARKER } from '#lib/wire/batch.js'
 import { Address, SINGLE, senderFrame } from '#lib/wire/frame.js'
-import { eventFrame } from './wire/frames.js'
+import { eventFrame, manyFrame } from './wire/frames.js'
 
 class Emitter extends HubEmitter {
   protected override listenTo(): void {}
@@ -77,6 +77,28 @@ test('a broken one among them is refused, and no other', async () => {
   assert.equal(inbox.refusedPayloads, 4)
   assert.equal(warnings.length, 1)
   assert.match(warnings[0] ?? '', /^Event "count" from "sender" was dropped/)
+})
+
+test('events that share a frame are delivered one by one; if it does not hold as many as it says, none is', async () => {
+  const emitter = new Emitter()
+  const got: unknown[][] = []
+  emitter.on('count', (...args: unknown[]) => got.push(args))
+  const inbox = inboxTo(emitter)
+  const frames = [
+    manyFrame(SINGLE, Address.Everybody, 'count', 2, '[1,[2]]'),
+    manyFrame(0, Address.Everybody, 'count', 2, '[[3,4],[]]'),
+    manyFrame(SINGLE, Address.Everybody, 'count', 3, '[5,6]'),
+    manyFrame(SINGLE, Address.Everybody, 'count', 2, '[5,'),
+    manyFrame(SINGLE, Address.Everybody, 'count', 1, '{"length":1}'),
+    manyFrame(0, Address.Everybody, 'count', 3, '[[7],8,[9]]'),
+  ]
+  const text = MARKER + senderFrame(20, 1, 'sender', undefined) + frames.join('')
+  const warnings = await warningsDuring(() => inbox.receive({ text, attachments: [] }, undefined))
+  assert.deepEqual(got, [[1], [[2]], [3, 4], [], [7], [9]])
+  assert.equal(inbox.eventsReceived, 13)
+  assert.equal(inbox.refusedPayloads, 3 + 2 + 1 + 1)
+  assert.equal(warnings.length, 1)
+  assert.match(warnings[0] ?? '', /^Event "count" from "sender" was dropped: .*holds 2 events instead of 3/)
 })
 
 test('arguments that are no list are refused, and no other', async () => {

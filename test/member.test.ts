@@ -3,7 +3,7 @@ import { getEventListeners, once } from 'node:events'
 import { HubError } from 'hubwire'
 import { test } from 'uvu'
 import { Member } from '#lib/member.js'
-import type { ToMember } from '#lib/relay/control.js'
+import type { Settings, ToMember } from '#lib/relay/control.js'
 import { Validator } from '#lib/schema.js'
 import { Expiring, Expiry } from '#lib/tasks/expiry.js'
 import { PendingCalls } from '#lib/tasks/pending.js'
@@ -11,11 +11,14 @@ import { type Batch, MARKER, NO_ATTACHMENTS, readBatch } from '#lib/wire/batch.j
 import {
   callHeader,
   controlFrame,
+  eventBody,
+  eventCount,
   eventHead,
   eventHeader,
   Kind,
   readKind,
   requestHeader,
+  requestName,
   senderFrame,
 } from '#lib/wire/frame.js'
 import { answerKind, Scope } from '#lib/wire/packet.js'
@@ -24,7 +27,9 @@ import { heap } from './wire/heap.js'
 const SELF = 20
 
 /** A member whose hub is this test. */
-async function joined(): Promise<{ member: Member; sent: Batch[]; receive: (frames: string) => void }> {
+async function joined(
+  settings: Partial<Settings> = {},
+): Promise<{ member: Member; sent: Batch[]; receive: (frames: string) => void }> {
   const sent: Batch[] = []
   const member = new Member({
     transport: {
@@ -55,6 +60,7 @@ async function joined(): Promise<{ member: Member; sent: Batch[]; receive: (fram
       maxMessageBytes: 1 << 26,
       maxPendingCalls: 1000,
       gracePeriod: 1000,
+      ...settings,
     },
   }
   receive(controlFrame(JSON.stringify(welcome)))
@@ -239,6 +245,80 @@ test('a loop that looks at nothing is stopped at maxQueueBytes, and says how to 
       error.code === 'ERR_HUB_OVERLOADED' && /emit\("flood"\).*await hub\.drained\(\)/.test(error.message ?? ''),
   )
   assert.ok(member.stats().queuedBytes < (1 << 26) + 200_000)
+})
+
+/** What a member has sent, other than to the hub itself: names, and the bodies of events. */
+function eventsIn(sent: Batch[]): unknown[] {
+  const found: unknown[] = []
+  for (const batch of sent) {
+    readBatch(batch, (text, at, length) => {
+      const kind = readKind(text, at)
+      if (kind === Kind.Request) found.push(requestName(text, at))
+      if (kind !== Kind.Event) return
+      const body = JSON.parse(text.slice(eventBody(text, at), at + length))
+      found.push(...(eventCount(text, at) > 1 ? body : [body]))
+    })
+  }
+  return found
+}
+
+test('what leaves is what was given to emit(), whatever becomes of it in the same turn', async () => {
+  const { member, sent } = await joined()
+  sent.length = 0
+  const order: Record<string, unknown> = { id: 1, total: 9.5 }
+  const nested = { lines: [1] }
+  member.emit('order', order)
+  member.emit('order', nested)
+  order.id = 2
+  order.extra = () => {}
+  nested.lines.push(2)
+  member.emit('order', { ...order, extra: null })
+  member
+    .to('a')
+    .request('price', order.id)
+    .catch(() => {})
+  member.emit('order', Object.assign(Object.create(null), { id: 3 }))
+  let reads = 0
+  const fickle = {
+    get id() {
+      return ++reads < 100 ? `read` : undefined
+    },
+  }
+  member.emit('order', fickle)
+  await new Promise(setImmediate)
+  assert.deepEqual(eventsIn(sent), [
+    { id: 1, total: 9.5 },
+    { lines: [1] },
+    { id: 2, total: 9.5, extra: null },
+    'price',
+    { id: 3 },
+    { id: 'read' },
+  ])
+  member.finish()
+})
+
+test('a message that would be too long once it is encoded is refused at once', async () => {
+  const { member, sent } = await joined({ maxMessageBytes: 1000 })
+  sent.length = 0
+  for (const message of [{ text: '\0'.repeat(200) }, { text: 'x'.repeat(1000) }]) {
+    assert.throws(() => member.emit('news', message), { code: 'ERR_HUB_PAYLOAD', message: /maxMessageBytes/ })
+  }
+  member.emit('news', { text: '\0'.repeat(100) })
+  member.emit('news', { text: 'x'.repeat(980) })
+  await new Promise(setImmediate)
+  assert.equal(eventsIn(sent).length, 2)
+})
+
+test('a loop of small messages is stopped at maxQueueBytes, too, before the turn ends', async () => {
+  const { member } = await joined({ maxQueueBytes: 10_000 })
+  let sent = 0
+  assert.throws(
+    () => {
+      for (; sent < 10_000; sent++) member.emit('flood', { i: sent, text: 'x'.repeat(50) })
+    },
+    { code: 'ERR_HUB_OVERLOADED' },
+  )
+  assert.ok(sent > 100 && sent < 200, `${sent}`)
 })
 
 /** The messages of what these promises are rejected with. */

@@ -4,7 +4,7 @@ import {
   Address,
   ASKING,
   ATTACHED,
-  eventBody,
+  eventHeadEnd,
   eventName,
   hasFlag,
   isWellFormed,
@@ -183,7 +183,7 @@ export class Switchboard {
       from.routes.clear()
       from.routesVersion = this.#directory.version
     }
-    const head = text.substring(at + 5, eventBody(text, at))
+    const head = text.substring(at + 5, eventHeadEnd(text, at))
     let route = from.routes.get(head)
     if (!route) {
       route = this.#resolve(from, readAddress(text, at), eventName(text, at))

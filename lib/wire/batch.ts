@@ -1,5 +1,16 @@
 import { HubError } from '../errors.js'
-import { ASKING, ATTACHED, HEADER_LENGTH, hasFlag, isWellFormed, KEPT, Kind, readKind, readLength } from './frame.js'
+import {
+  ASKING,
+  ATTACHED,
+  eventCount,
+  HEADER_LENGTH,
+  hasFlag,
+  isWellFormed,
+  KEPT,
+  Kind,
+  readKind,
+  readLength,
+} from './frame.js'
 
 /**
  * What a batch begins with. A control character first, so that no text that people write begins so; then the number of
@@ -101,7 +112,9 @@ export function withoutEvents(batch: Batch): { batch: Batch; dropped: number } {
   let dropped = 0
   readBatch(batch, (whole, at, length, attachment) => {
     const kind = readKind(whole, at)
-    if (kind === Kind.Event || (kind === Kind.Packet && !hasFlag(whole, at, ASKING | KEPT))) {
+    if (kind === Kind.Event) {
+      dropped += eventCount(whole, at)
+    } else if (kind === Kind.Packet && !hasFlag(whole, at, ASKING | KEPT)) {
       dropped++
     } else if (kind === Kind.Sender) {
       // Written only before a frame that stays.

@@ -6,6 +6,7 @@
  * ```
  * every frame      0 length (4)   4 kind and flags (1)   5 address (3)
  * Event            8 name length (1)   9 name, body
+ * many of them     8 name length (1)   9 name, count (1), body: a list
  * Request          8 call (4)  12 deadline (6)  18 retries (1)  19 name length (1)  20 name, body
  * Response,
  * Failure, Refusal,
@@ -60,6 +61,10 @@ export const DONE = 0x20
 
 /** Of an Event: the body is its only argument, not the list of them. Most events have one, and a list costs both ends. */
 export const SINGLE = 0x20
+/** Of an Event: the body is a list of bodies, as many as the character before it says, and each is an event. */
+export const MANY = 0x10
+/** What that character holds. */
+export const MAX_MANY = 255
 
 /** Addresses that mean the same in every hub. Seats, roles and incarnations get the numbers from `FIRST_ADDRESS` on. */
 export const Address = { Hub: 0, Everybody: 1, Others: 2, Anybody: 3 } as const
@@ -138,6 +143,11 @@ export function eventHeader(flags: number, head: string, bodyLength: number): st
     String.fromCharCode(length >>> 24, (length >>> 16) & 255, (length >>> 8) & 255, length & 255, Kind.Event | flags) +
     head
   )
+}
+
+/** Of `count` events in one frame. */
+export function manyHeader(flags: number, head: string, bodyLength: number, count: number): string {
+  return eventHeader(flags | MANY, head, bodyLength + 1) + String.fromCharCode(count)
 }
 
 export function requestHeader(
@@ -236,9 +246,18 @@ export function eventName(text: string, at: number): string {
   return text.substring(at + EVENT_NAME, at + EVENT_NAME + text.charCodeAt(at + 8))
 }
 
-/** Where an Event frame's head ends and its body begins. */
-export function eventBody(text: string, at: number): number {
+/** Where an Event frame's head ends. */
+export function eventHeadEnd(text: string, at: number): number {
   return at + EVENT_NAME + text.charCodeAt(at + 8)
+}
+
+export function eventBody(text: string, at: number): number {
+  return eventHeadEnd(text, at) + (hasFlag(text, at, MANY) ? 1 : 0)
+}
+
+/** How many events an Event frame holds. */
+export function eventCount(text: string, at: number): number {
+  return hasFlag(text, at, MANY) ? text.charCodeAt(eventHeadEnd(text, at)) : 1
 }
 
 export function requestName(text: string, at: number): string {
@@ -287,7 +306,8 @@ export function isWellFormed(text: string, at: number, length: number): boolean 
   if (length < HEADER_LENGTH || at + length > text.length) return false
   switch (text.charCodeAt(at + 4) & KIND_MASK) {
     case Kind.Event:
-      return length >= EVENT_NAME && eventBody(text, at) <= at + length
+      if (length < EVENT_NAME || eventBody(text, at) > at + length) return false
+      return !hasFlag(text, at, MANY) || (!hasFlag(text, at, ATTACHED) && isCount(eventCount(text, at)))
     case Kind.Request:
       return length >= REQUEST_NAME && requestBody(text, at) <= at + length && isUint32(readCall(text, at))
     case Kind.Response:
@@ -319,6 +339,10 @@ export function isWellFormed(text: string, at: number, length: number): boolean 
 /** What was written with characters above 255 may be no such number: an answer to it would name another call. */
 function isUint32(value: number): boolean {
   return value >= 0 && value <= 0xffffffff
+}
+
+function isCount(value: number): boolean {
+  return value >= 1 && value <= MAX_MANY
 }
 
 /** Whether two Event frames of one batch have the same target and name. */

@@ -1,8 +1,11 @@
 import { attachmentSize, type Batch, flatten, MARKER, NO_ATTACHMENTS, owned, withoutEvents } from './batch.js'
 import type { Transport } from './transport.js'
 
-/** A batch of this many units goes at once; it is also what V8 and the channel copy most cheaply. */
-const FULL_BATCH = 65_536
+/**
+ * A batch of this many units goes at once. Node.js reads a channel in pieces of 65,536 bytes: a batch of Latin text that fits
+ * into one, with what the channel adds, need not be copied together from two.
+ */
+const FULL_BATCH = 61_440
 /** With attachments a batch that waits grows to so many bytes: two small ones on their way would leave the channel idle. */
 const FULL_BINARY_BATCH = 524_288
 /** One being written and one behind it keep the channel busy. All else waits here, where it can be counted and dropped. */
@@ -15,6 +18,11 @@ export interface LinkOptions {
   onDrain?: () => void
   /** Called once, when the channel no longer takes anything. */
   onBroken?: (error: Error) => void
+}
+
+/** Whoever has something to write that may wait until the turn ends, or until somebody else writes. */
+export interface Deferred {
+  write(): void
 }
 
 /**
@@ -33,6 +41,9 @@ export class Link {
   #settled = ''
   #settledAttachments: Uint8Array[] = []
   #openBytes = 0
+  /** It has said something in this turn that is to be written before anything else. */
+  #deferred: Deferred | undefined
+  #deferredBytes = 0
   readonly #closed: Batch[] = []
   /** How many of these, from the first on, have been relieved of their events. */
   #thinned = 0
@@ -53,7 +64,7 @@ export class Link {
 
   /** Bytes that wait here, one for each UTF-16 unit of text, some more for each attachment. Not what Node holds. */
   get queuedBytes(): number {
-    return this.#openBytes + this.#closedBytes
+    return this.#openBytes + this.#deferredBytes + this.#closedBytes
   }
 
   /** Above the mark, and not yet back at half of it. */
@@ -72,6 +83,7 @@ export class Link {
    * small part of a large batch that it would keep alive.
    */
   write(start: string, rest = '', attachments?: readonly Uint8Array[], keep = false): void {
+    if (this.#deferred !== undefined) this.#writeDeferred()
     if (this.#broken) return
     if (keep) {
       this.#settle()
@@ -100,8 +112,24 @@ export class Link {
     }
   }
 
+  /** Has it write `bytes`, more or less, later in this turn: where more of a kind comes, it writes all of it together. */
+  defer(deferred: Deferred, bytes: number): void {
+    if (this.#deferred !== deferred) {
+      if (this.#deferred !== undefined) this.#writeDeferred()
+      this.#deferred = deferred
+    }
+    this.#deferredBytes += bytes
+    if (this.#textLength + this.#deferredBytes >= FULL_BATCH) {
+      this.#writeDeferred()
+    } else if (!this.#scheduled) {
+      this.#scheduled = true
+      queueMicrotask(this.#onTurnEnd)
+    }
+  }
+
   /** Sends at once what was written, if the channel takes it: for who is about to keep this process busy. */
   hurry(): void {
+    this.#writeDeferred()
     if (!this.#broken) this.#flush()
   }
 
@@ -143,7 +171,15 @@ export class Link {
     return dropped
   }
 
+  #writeDeferred(): void {
+    const deferred = this.#deferred
+    this.#deferred = undefined
+    this.#deferredBytes = 0
+    deferred?.write()
+  }
+
   readonly #onTurnEnd = () => {
+    this.#writeDeferred()
     this.#scheduled = false
     if (this.#inFlight < MAX_IN_FLIGHT) this.#flush()
     else this.#settle()
@@ -178,8 +214,12 @@ export class Link {
     if (this.#openBytes > 0) this.#settle()
   }
 
+  get #textLength(): number {
+    return this.#settled.length + this.#fresh.length
+  }
+
   #isFull(): boolean {
-    return this.#openBytes >= FULL_BINARY_BATCH || this.#settled.length + this.#fresh.length >= FULL_BATCH
+    return this.#openBytes >= FULL_BINARY_BATCH || this.#textLength >= FULL_BATCH
   }
 
   #send(batch: Batch): void {

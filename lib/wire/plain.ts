@@ -43,6 +43,32 @@ function isFlat(value: object): boolean {
   }
 }
 
+/** What has to be escaped takes up to so many times its length. */
+export const MAX_ESCAPED = 6
+
+/**
+ * About how many characters of JSON the usual message takes, an object whose fields are all primitives, if nothing has to
+ * be escaped; -1 if it is none, or longer than `max`. `{ ...value }` is then all of it.
+ */
+export function flatLength(value: unknown, max: number): number {
+  try {
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || !hasPlainShape(value)) return -1
+    let length = 0
+    for (const key in value) {
+      const field = (value as Record<string, unknown>)[key]
+      if (typeof field === 'string') length += field.length
+      else if (!isPlainPrimitive(field)) return -1
+      // Quotes, colon and comma, and a number.
+      length += key.length + 8
+      if (length > max) return -1
+    }
+    return length === 0 ? -1 : length
+  } catch {
+    // A getter threw: whoever then encodes it finds out where, and says so.
+    return -1
+  }
+}
+
 /** Whether each of a function's arguments is plain, and none is repeated: the list itself is known to be a plain array. */
 export function arePlain(args: readonly unknown[]): boolean {
   return check(args, areItemsPlain)

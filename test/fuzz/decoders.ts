@@ -6,6 +6,7 @@ import { sessionAddress } from '#lib/http/session-path.js'
 import { canonicalAddress, stickiness } from '#lib/http/sticky.js'
 import { fromMessage, isHubMessage, MARKER, readBatch, withoutEvents } from '#lib/wire/batch.js'
 import { decodeArguments, decodeError, decodeValue } from '#lib/wire/codec.js'
+import { eventCount, Kind, readKind } from '#lib/wire/frame.js'
 import { covers, readPosition, writePosition } from '#lib/wire/position.js'
 import type { Forger } from './forger.js'
 import { anything, mutateText } from './mutation.js'
@@ -43,10 +44,10 @@ export const batch: Decoder = (random, forger) => {
     let end = MARKER.length
     let events = 0
     let frames = 0
-    readBatch(read, (_text, at, length) => {
+    readBatch(read, (text, at, length) => {
       assert.equal(at, end, 'frames follow each other')
       end = at + length
-      frames++
+      frames += readKind(text, at) === Kind.Event ? eventCount(text, at) : 1
     })
     assert.equal(end, read.text.length, 'and fill the batch')
     const thinned = withoutEvents(read)

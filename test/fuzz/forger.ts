@@ -2,7 +2,7 @@ import type { ToHub } from '#lib/relay/control.js'
 import { encodeValue } from '#lib/wire/codec.js'
 import { ATTACHED, callFrame, controlFrame, Kind, senderFrame, uint32, uint48 } from '#lib/wire/frame.js'
 import { packetHeader, writeRooms } from '#lib/wire/packet.js'
-import { eventFrame, requestFrame } from '../wire/frames.js'
+import { eventFrame, manyFrame, requestFrame } from '../wire/frames.js'
 import { anything, mutateBytes, mutateText } from './mutation.js'
 import type { Random } from './random.js'
 
@@ -81,6 +81,11 @@ export class Forger {
     const body = random.chance(0.8) ? random.pick(BODIES) : JSON.stringify(anything(random))
     switch (random.below(10)) {
       case 0:
+        if (random.chance(0.5)) {
+          const bodies = Array.from({ length: random.below(4) }, () => random.pick(BODIES))
+          const count = random.chance(0.8) ? bodies.length : random.below(256)
+          return manyFrame(flags, address, random.pick(NAMES), count, `[${bodies}]`)
+        }
         return eventFrame(flags, address, random.pick(NAMES), body)
       case 1:
         return requestFrame(flags, address, random.below(8), random.number(), random.below(4), random.pick(NAMES), body)

@@ -6,7 +6,7 @@ import { type Batch, fromMessage, MARKER, readBatch, toMessage, withoutEvents } 
 import { ATTACHED, callFrame, controlFrame, Kind, readKind, senderFrame } from '#lib/wire/frame.js'
 import { Link } from '#lib/wire/link.js'
 import { FakeTransport, framesOf, turn, units } from './fake-transport.js'
-import { eventFrame, requestFrame } from './frames.js'
+import { eventFrame, manyFrame, requestFrame } from './frames.js'
 
 interface Piece {
   text: string
@@ -212,6 +212,11 @@ test('of a batch of events alone only the marker is left', () => {
     event('b', '1'),
   ]
   assert.deepEqual(withoutEvents(batchOf(pieces)), { batch: { text: MARKER, attachments: [] }, dropped: 2 })
+})
+
+test('of events that share a frame each is counted', () => {
+  const text = MARKER + eventFrame(0, 20, 'e', '[]') + manyFrame(0, 20, 'e', 7, '[[],[],[],[],[],[],[]]')
+  assert.deepEqual(withoutEvents({ text, attachments: [] }), { batch: { text: MARKER, attachments: [] }, dropped: 8 })
 })
 
 test('what stays where events are dropped keeps nothing of them alive', () => {

@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as frame from '#lib/wire/frame.js'
 import * as packet from '#lib/wire/packet.js'
 import { units } from './fake-transport.js'
-import { eventFrame, requestFrame } from './frames.js'
+import { eventFrame, manyFrame, requestFrame } from './frames.js'
 
 const { Kind } = frame
 const address = fc.nat(frame.MAX_ADDRESS)
@@ -164,7 +164,7 @@ function readAll(text: string, at: number, length: number): unknown[] {
   const seen: unknown[] = [kind, frame.readAddress(text, at)]
   let body = at + frame.HEADER_LENGTH
   if (kind === Kind.Event) {
-    seen.push(frame.eventName(text, at))
+    seen.push(frame.eventName(text, at), frame.eventCount(text, at))
     body = frame.eventBody(text, at)
   } else if (kind === Kind.Request) {
     seen.push(frame.readCall(text, at), frame.readDeadline(text, at), frame.readRetries(text, at))
@@ -226,6 +226,7 @@ test('no length brings a reader out of its text', () => {
 test('a frame cut short is not well formed', () => {
   const frames = [
     eventFrame(0, 20, 'news', ''),
+    manyFrame(0, 20, 'news', 255, ''),
     requestFrame(0, 20, 1, 5, 0, 'task', ''),
     frame.callFrame(Kind.Response, 20, 1, ''),
     frame.senderFrame(20, 1, 'mailer', undefined),
@@ -237,6 +238,24 @@ test('a frame cut short is not well formed', () => {
       assert.ok(!frame.isWellFormed(text, 0, length), `kind ${frame.readKind(text, 0)} of ${length} characters`)
       assert.ok(!frame.isWellFormed(text.slice(0, length), 0, text.length))
     }
+  }
+})
+
+test('a frame of many events says how many, and has nothing attached', () => {
+  for (const count of [1, 2, 255]) {
+    const text = manyFrame(frame.SINGLE, 20, 'news', count, '[1,2]')
+    assert.ok(frame.isWellFormed(text, 0, text.length))
+    assert.equal(frame.eventCount(text, 0), count)
+    assert.equal(text.slice(frame.eventBody(text, 0)), '[1,2]')
+    assert.equal(frame.eventName(text, 0), 'news')
+  }
+  assert.equal(frame.eventCount(eventFrame(0, 20, 'news', '[1,2]'), 0), 1)
+  for (const text of [
+    manyFrame(0, 20, 'news', 0, '[]'),
+    manyFrame(0, 20, 'news', 256, '[]'),
+    manyFrame(frame.ATTACHED, 20, 'news', 2, '[1,2]'),
+  ]) {
+    assert.ok(!frame.isWellFormed(text, 0, text.length))
   }
 })
 

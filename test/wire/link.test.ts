@@ -16,7 +16,7 @@ import { FakeTransport, turn } from './fake-transport.js'
 import { eventFrame, requestFrame } from './frames.js'
 import { heap } from './heap.js'
 
-const FULL = 65_536
+const FULL = 61_440
 
 function open(options: Partial<LinkOptions> = {}) {
   const transport = new FakeTransport()
@@ -160,7 +160,7 @@ for (const pause of [1, 3, 100]) {
 test('with attachments a batch that waits grows to half a megabyte', async () => {
   const { transport, link } = await busy()
   const frame = eventFrame(ATTACHED, 20, 'a', '')
-  for (let i = 0; i < 20; i++) link.write(frame, '', [new Uint8Array(FULL).fill(i)])
+  for (let i = 0; i < 20; i++) link.write(frame, '', [new Uint8Array(65_536).fill(i)])
   while (transport.inFlight > 0) transport.acknowledge()
   assert.equal(link.queuedBytes, 0)
   const attachments = transport.batches.slice(2).map(({ attachments }) => attachments.map(([first]) => first))
