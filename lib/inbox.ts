@@ -14,11 +14,11 @@ import {
   controlBody,
   DONE,
   eventBody,
-  eventCount,
   eventName,
   isWellFormed,
   Kind,
   MANY,
+  messageCount,
   RAISED,
   readAddress,
   readCall,
@@ -162,7 +162,7 @@ export class Inbox {
   }
 
   #receiveMany(name: string, text: string, at: number, length: number, from: Sender): void {
-    const count = eventCount(text, at)
+    const count = messageCount(text, at)
     const flags = text.charCodeAt(at + 4)
     let values: unknown[]
     try {

@@ -11,7 +11,7 @@ export function linkStats(place: Place, dispatcher: Dispatcher): LinkStats[] {
     incarnation: place.incarnation,
     state: place.state,
     queuedBytes: (peer?.queuedBytes ?? 0) + hold.bytes,
-    held: hold.frames,
+    held: hold.messages,
     queuedTasks: dispatcher.queuedFor(place),
     runningTasks: peer ? dispatcher.outstanding(peer) : 0,
     droppedEvents: place.droppedEvents + hold.droppedEvents + (peer?.droppedEvents ?? 0),

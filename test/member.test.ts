@@ -12,10 +12,10 @@ import {
   callHeader,
   controlFrame,
   eventBody,
-  eventCount,
   eventHead,
   eventHeader,
   Kind,
+  messageCount,
   readKind,
   requestHeader,
   requestName,
@@ -256,7 +256,7 @@ function eventsIn(sent: Batch[]): unknown[] {
       if (kind === Kind.Request) found.push(requestName(text, at))
       if (kind !== Kind.Event) return
       const body = JSON.parse(text.slice(eventBody(text, at), at + length))
-      found.push(...(eventCount(text, at) > 1 ? body : [body]))
+      found.push(...(messageCount(text, at) > 1 ? body : [body]))
     })
   }
   return found

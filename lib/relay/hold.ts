@@ -1,5 +1,6 @@
 import { Alarm } from '../alarm.js'
 import { attachmentSize, type Batch, flatten, MARKER, readBatch, withoutEvents } from '../wire/batch.js'
+import { messageCount } from '../wire/frame.js'
 import type { Peer } from './peer.js'
 
 interface Held {
@@ -16,7 +17,7 @@ export class Hold {
   /** How many of these, from the first on, have been relieved of their events. */
   #thinned = 0
   #bytes = 0
-  #frames = 0
+  #messages = 0
   readonly #maxBytes: number
   readonly #alarm: Alarm
   droppedEvents = 0
@@ -31,8 +32,8 @@ export class Hold {
     return this.#bytes
   }
 
-  get frames(): number {
-    return this.#frames
+  get messages(): number {
+    return this.#messages
   }
 
   /** Whether it takes no more tasks. */
@@ -67,7 +68,7 @@ export class Hold {
     this.#held = []
     this.#thinned = 0
     this.#bytes = 0
-    this.#frames = 0
+    this.#messages = 0
     this.#alarm.settle(0, this.#maxBytes)
     for (const { sender, batch } of held) {
       readBatch(batch, (text, at, length, attachment) => visit(sender, text, at, length, attachment))
@@ -99,8 +100,8 @@ export class Hold {
   #count(batch: Batch, sign: 1 | -1): void {
     this.#bytes += sign * (batch.text.length - MARKER.length)
     for (const attachment of batch.attachments) this.#bytes += sign * attachmentSize(attachment)
-    readBatch(batch, () => {
-      this.#frames += sign
+    readBatch(batch, (text, at) => {
+      this.#messages += sign * messageCount(text, at)
     })
   }
 }

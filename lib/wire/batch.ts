@@ -2,12 +2,12 @@ import { HubError } from '../errors.js'
 import {
   ASKING,
   ATTACHED,
-  eventCount,
   HEADER_LENGTH,
   hasFlag,
   isWellFormed,
   KEPT,
   Kind,
+  messageCount,
   readKind,
   readLength,
 } from './frame.js'
@@ -113,7 +113,7 @@ export function withoutEvents(batch: Batch): { batch: Batch; dropped: number } {
   readBatch(batch, (whole, at, length, attachment) => {
     const kind = readKind(whole, at)
     if (kind === Kind.Event) {
-      dropped += eventCount(whole, at)
+      dropped += messageCount(whole, at)
     } else if (kind === Kind.Packet && !hasFlag(whole, at, ASKING | KEPT)) {
       dropped++
     } else if (kind === Kind.Sender) {

@@ -255,9 +255,10 @@ export function eventBody(text: string, at: number): number {
   return eventHeadEnd(text, at) + (hasFlag(text, at, MANY) ? 1 : 0)
 }
 
-/** How many events an Event frame holds. */
-export function eventCount(text: string, at: number): number {
-  return hasFlag(text, at, MANY) ? text.charCodeAt(eventHeadEnd(text, at)) : 1
+/** How many messages a frame holds: an Event may hold many, all else is one. */
+export function messageCount(text: string, at: number): number {
+  const many = readKind(text, at) === Kind.Event && hasFlag(text, at, MANY)
+  return many ? text.charCodeAt(eventHeadEnd(text, at)) : 1
 }
 
 export function requestName(text: string, at: number): string {
@@ -307,7 +308,7 @@ export function isWellFormed(text: string, at: number, length: number): boolean 
   switch (text.charCodeAt(at + 4) & KIND_MASK) {
     case Kind.Event:
       if (length < EVENT_NAME || eventBody(text, at) > at + length) return false
-      return !hasFlag(text, at, MANY) || (!hasFlag(text, at, ATTACHED) && isCount(eventCount(text, at)))
+      return !hasFlag(text, at, MANY) || (!hasFlag(text, at, ATTACHED) && isCount(messageCount(text, at)))
     case Kind.Request:
       return length >= REQUEST_NAME && requestBody(text, at) <= at + length && isUint32(readCall(text, at))
     case Kind.Response:

@@ -6,7 +6,7 @@ import { sessionAddress } from '#lib/http/session-path.js'
 import { canonicalAddress, stickiness } from '#lib/http/sticky.js'
 import { fromMessage, isHubMessage, MARKER, readBatch, withoutEvents } from '#lib/wire/batch.js'
 import { decodeArguments, decodeError, decodeValue } from '#lib/wire/codec.js'
-import { eventCount, Kind, readKind } from '#lib/wire/frame.js'
+import { messageCount } from '#lib/wire/frame.js'
 import { covers, readPosition, writePosition } from '#lib/wire/position.js'
 import type { Forger } from './forger.js'
 import { anything, mutateText } from './mutation.js'
@@ -47,7 +47,7 @@ export const batch: Decoder = (random, forger) => {
     readBatch(read, (text, at, length) => {
       assert.equal(at, end, 'frames follow each other')
       end = at + length
-      frames += readKind(text, at) === Kind.Event ? eventCount(text, at) : 1
+      frames += messageCount(text, at)
     })
     assert.equal(end, read.text.length, 'and fill the batch')
     const thinned = withoutEvents(read)

@@ -37,7 +37,7 @@ test('what is held for a member that starts does not keep the batches alive that
   const used = await growth(() => {
     for (let i = 0; i < COUNT; i++) large(hub, sender, eventFrame(0, other.address, LONG_NAME, String(i)))
   })
-  assert.equal(other.hold.frames, COUNT)
+  assert.equal(other.hold.messages, COUNT)
   assert.ok(used < LIMIT, say(used))
 })
 

@@ -4,12 +4,12 @@ import { test } from 'uvu'
 import { Coalescer } from '#lib/wire/coalescer.js'
 import {
   eventBody,
-  eventCount,
   eventHead,
   eventName,
   hasFlag,
   Kind,
   MANY,
+  messageCount,
   readAddress,
   readKind,
   SINGLE,
@@ -35,7 +35,7 @@ function framesOf(transport: FakeTransport): [string, number, unknown[]][] {
     if (readKind(text, 0) !== Kind.Event) return ['', readKind(text, 0), []]
     const body = JSON.parse(text.slice(eventBody(text, 0)))
     const events = hasFlag(text, 0, MANY) ? body : [body]
-    assert.equal(events.length, eventCount(text, 0))
+    assert.equal(events.length, messageCount(text, 0))
     assert.equal(hasFlag(text, 0, MANY), events.length > 1, 'one event alone is an ordinary frame')
     return [`${eventName(text, 0)}@${readAddress(text, 0)}`, text.charCodeAt(4) & ~MANY & 0xf0, events]
   })

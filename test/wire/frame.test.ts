@@ -164,7 +164,7 @@ function readAll(text: string, at: number, length: number): unknown[] {
   const seen: unknown[] = [kind, frame.readAddress(text, at)]
   let body = at + frame.HEADER_LENGTH
   if (kind === Kind.Event) {
-    seen.push(frame.eventName(text, at), frame.eventCount(text, at))
+    seen.push(frame.eventName(text, at), frame.messageCount(text, at))
     body = frame.eventBody(text, at)
   } else if (kind === Kind.Request) {
     seen.push(frame.readCall(text, at), frame.readDeadline(text, at), frame.readRetries(text, at))
@@ -245,11 +245,11 @@ test('a frame of many events says how many, and has nothing attached', () => {
   for (const count of [1, 2, 255]) {
     const text = manyFrame(frame.SINGLE, 20, 'news', count, '[1,2]')
     assert.ok(frame.isWellFormed(text, 0, text.length))
-    assert.equal(frame.eventCount(text, 0), count)
+    assert.equal(frame.messageCount(text, 0), count)
     assert.equal(text.slice(frame.eventBody(text, 0)), '[1,2]')
     assert.equal(frame.eventName(text, 0), 'news')
   }
-  assert.equal(frame.eventCount(eventFrame(0, 20, 'news', '[1,2]'), 0), 1)
+  assert.equal(frame.messageCount(eventFrame(0, 20, 'news', '[1,2]'), 0), 1)
   for (const text of [
     manyFrame(0, 20, 'news', 0, '[]'),
     manyFrame(0, 20, 'news', 256, '[]'),
