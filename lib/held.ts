@@ -1,7 +1,7 @@
 import type { Peer } from './relay/peer.js'
 import type { Place } from './relay/place.js'
 import type { Dispatcher } from './tasks/dispatcher.js'
-import { eventName, Kind, readKind } from './wire/frame.js'
+import { eventName, Kind, messageCount, readKind } from './wire/frame.js'
 
 /** The member is ready: what waited for it is matched against what it really listens to and serves. */
 export function deliverHeld(peer: Peer, dispatcher: Dispatcher): void {
@@ -16,7 +16,7 @@ export function deliverHeld(peer: Peer, dispatcher: Dispatcher): void {
     } else if (peer.registrations.listens(eventName(text, at))) {
       peer.deliver(sender, frame, attached)
     } else {
-      place.droppedEvents++
+      place.droppedEvents += messageCount(text, at)
     }
   })
   place.pressure.relieve()
@@ -26,7 +26,7 @@ export function deliverHeld(peer: Peer, dispatcher: Dispatcher): void {
 export function abandonHeld(place: Place, dispatcher: Dispatcher): void {
   place.hold.release((sender, text, at) => {
     if (readKind(text, at) === Kind.Request) dispatcher.refuseHeld(sender, text, at)
-    else place.droppedEvents++
+    else place.droppedEvents += messageCount(text, at)
   })
   place.pressure.relieve()
 }

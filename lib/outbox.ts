@@ -12,7 +12,7 @@ import { Coalescer, MAX_COALESCED } from './wire/coalescer.js'
 import { encodeArguments, encodeValue, sizeOf, tooLarge } from './wire/codec.js'
 import { Address, ATTACHED, eventHead, eventHeader, requestHeader, SINGLE, VALIDATED } from './wire/frame.js'
 import type { Link } from './wire/link.js'
-import { flatLength, MAX_ESCAPED } from './wire/plain.js'
+import { flatCopy, flatLength, MAX_ESCAPED } from './wire/plain.js'
 
 /** More than these for one target, and an application makes up names as it goes: the cache starts anew. */
 const MAX_CACHED = 1024
@@ -53,18 +53,16 @@ export class Outbox implements Messenger {
 
   #post(to: Recipients, event: string, heads: readonly string[], flags: number, values: readonly unknown[]): void {
     const { maxMessageBytes } = this.#membership.settings
-    if (values.length === 1) {
-      // The usual message need not be encoded at once: it is copied with little effort, and cannot be too long.
-      const [value] = values
-      const length = flatLength(value, Math.min(MAX_COALESCED, maxMessageBytes / MAX_ESCAPED))
-      if (length >= 0) {
-        this.#assertRoom(to, event)
-        this.#coalescer.add(flags, heads, { ...(value as object) }, length)
-        return
-      }
+    const isSingle = (flags & SINGLE) !== 0
+    // The usual message need not be encoded at once: it is copied with little effort, and cannot be too long.
+    const copy = isSingle ? flatCopy(values[0]) : undefined
+    const length = copy ? flatLength(copy, Math.min(MAX_COALESCED, maxMessageBytes / MAX_ESCAPED)) : -1
+    if (length >= 0) {
+      this.#assertRoom(to, event)
+      this.#coalescer.add(flags, heads, copy, length)
+      return
     }
-    const body =
-      values.length === 1 ? encodeValue(values[0], 'event', event, 'args[0]') : encodeArguments(values, 'event', event)
+    const body = isSingle ? encodeValue(values[0], 'event', event, 'args[0]') : encodeArguments(values, 'event', event)
     const { text, bytes } = body
     if (sizeOf(body) > maxMessageBytes) throw tooLarge(body, maxMessageBytes, 'event', event)
     this.#assertRoom(to, event)

@@ -297,6 +297,97 @@ test('what leaves is what was given to emit(), whatever becomes of it in the sam
   member.finish()
 })
 
+test('one object that is changed and emitted again is each time what it was', async () => {
+  const { member, sent } = await joined()
+  sent.length = 0
+  const order: Record<string, unknown> = { id: 1, total: 9.5 }
+  member.emit('order', order)
+  order.id = 2
+  delete order.total
+  member.emit('order', order)
+  order.note = 'late'
+  member.emit('order', order)
+  order.id = 3
+  await new Promise(setImmediate)
+  assert.deepEqual(eventsIn(sent), [{ id: 1, total: 9.5 }, { id: 2 }, { id: 2, note: 'late' }])
+})
+
+test('what a getter gives later is not what is checked first: it is refused at once, or sent as it was', async () => {
+  const { member, sent } = await joined({ maxMessageBytes: 1000 })
+  sent.length = 0
+  const fickle = (first: unknown, then: unknown) => {
+    let reads = 0
+    return {
+      get x() {
+        return reads++ === 0 ? first : then
+      },
+    }
+  }
+  const inner = { v: 1 }
+  // Read by the copy first, and only when that does not do by those who encode it.
+  member.emit('news', fickle(1, 2n))
+  member.emit('news', fickle(2, 'x'.repeat(5000)))
+  member.emit('news', fickle(3, inner))
+  inner.v = 2
+  assert.throws(() => member.emit('news', fickle('x'.repeat(5000), 'x'.repeat(5000))), { code: 'ERR_HUB_PAYLOAD' })
+  const throwing = {
+    a: 1,
+    get [Symbol('hidden')]() {
+      throw new Error('no')
+    },
+  }
+  member.emit('news', throwing)
+  const refused = {
+    get x() {
+      throw new Error('no')
+    },
+  }
+  assert.throws(() => member.emit('news', refused), { code: 'ERR_HUB_PAYLOAD', message: /args\[0\]\.x is a getter/ })
+  const emitting = {
+    get x() {
+      member.emit('news', { x: 'inner' })
+      return 'outer'
+    },
+  }
+  member.emit('news', emitting)
+  await new Promise(setImmediate)
+  assert.deepEqual(eventsIn(sent), [{ x: 1 }, { x: 2 }, { x: 3 }, { a: 1 }, { x: 'inner' }, { x: 'outer' }])
+})
+
+test('events without arguments, or with undefined, arrive among others that share a frame', async () => {
+  const { member, sent, receive } = await joined()
+  const got: unknown[][] = []
+  member.on('p', (...args: unknown[]) => got.push(args))
+  sent.length = 0
+  member.emit('p', { a: 1 })
+  member.emit('p', undefined)
+  member.emit('p', { a: 2 })
+  member.emit('p')
+  member.emit('p', 1, 2)
+  member.emit('p', 3, 4)
+  await new Promise(setImmediate)
+  const frames = sent.map(({ text }) => text.slice(MARKER.length)).join('')
+  receive(senderFrame(30, 1, 'b', undefined) + frames)
+  assert.deepEqual(got, [[{ a: 1 }], [undefined], [{ a: 2 }], [], [1, 2], [3, 4]])
+})
+
+test('to many at once, what waits is counted for each of them', async () => {
+  const { member, receive } = await joined({ maxQueueBytes: 100_000 })
+  for (const [i, id] of ['b', 'c', 'd'].entries()) {
+    const other = { id, role: undefined, pid: 1, incarnation: 1, state: 'ready', address: 30 + i } as const
+    receive(controlFrame(JSON.stringify({ t: 'member', member: other, role: undefined } satisfies ToMember)))
+  }
+  const to = member.to(['a', 'b', 'c', 'd'])
+  let sent = 0
+  assert.throws(
+    () => {
+      for (; sent < 10_000; sent++) to.emit('flood', { text: 'x'.repeat(100) })
+    },
+    { code: 'ERR_HUB_OVERLOADED' },
+  )
+  assert.ok(sent > 150 && sent < 420, `${sent}`)
+})
+
 test('a message that would be too long once it is encoded is refused at once', async () => {
   const { member, sent } = await joined({ maxMessageBytes: 1000 })
   sent.length = 0

@@ -23,44 +23,58 @@ export class Coalescer implements Deferred {
     this.#link = link
   }
 
-  /** `heads`: one for each address. `value`: the body, as a copy, and about how many characters of JSON it has. */
+  /**
+   * `heads`: one for each address; those of one name and target are one list. `value`: the body, as a copy, and about
+   * how many characters of JSON it has.
+   */
   add(flags: number, heads: readonly string[], value: unknown, length: number): void {
     this.#begin(flags, heads)
     this.#values.push(value)
-    this.#link.defer(this, length)
+    this.#count++
+    this.#link.defer(this, length * heads.length)
   }
 
   /** The same with a body that is JSON already. */
   addText(flags: number, heads: readonly string[], text: string): void {
     this.#begin(flags, heads)
     this.#encode()
-    this.#text += this.#count === 1 ? text : `,${text}`
-    this.#link.defer(this, text.length)
-  }
-
-  #begin(flags: number, heads: readonly string[]): void {
-    if (this.#count === MAX_MANY || heads !== this.#heads || flags !== this.#flags) this.write()
-    this.#flags = flags
-    this.#heads = heads
+    this.#text = this.#count === 0 ? text : `${this.#text},${text}`
     this.#count++
-  }
-
-  #encode(): void {
-    if (this.#values.length === 0) return
-    const list = JSON.stringify(this.#values).slice(1, -1)
-    this.#text = this.#text === '' ? list : `${this.#text},${list}`
-    this.#values = []
+    this.#link.defer(this, text.length * heads.length)
   }
 
   write(): void {
     const count = this.#count
     if (count === 0) return
     this.#encode()
+    const flags = this.#flags
     const body = count === 1 ? this.#text : `[${this.#text}]`
-    // What is written has what was deferred written first, which is nothing any more.
+    // The link has what was deferred written before anything else: that is nothing any more.
     this.#text = ''
     this.#count = 0
-    const header = count === 1 ? eventHeader : manyHeader
-    for (const head of this.#heads) this.#link.write(header(this.#flags, head, body.length, count), body)
+    for (const head of this.#heads) {
+      const { length } = body
+      this.#link.write(count === 1 ? eventHeader(flags, head, length) : manyHeader(flags, head, length, count), body)
+    }
   }
+
+  #begin(flags: number, heads: readonly string[]): void {
+    if (this.#count === MAX_MANY || heads !== this.#heads || flags !== this.#flags) this.write()
+    this.#flags = flags
+    this.#heads = heads
+  }
+
+  #encode(): void {
+    if (this.#values.length === 0) return
+    const list = jsonOf(this.#values)
+    this.#text = this.#text === '' ? list : `${this.#text},${list}`
+    this.#values = []
+  }
+}
+
+/** A list without its brackets. */
+function jsonOf(values: readonly unknown[]): string {
+  // Somebody has given all arrays a JSON of their own.
+  if ('toJSON' in values) return values.map((value) => JSON.stringify(value)).join()
+  return JSON.stringify(values).slice(1, -1)
 }

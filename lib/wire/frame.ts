@@ -129,7 +129,7 @@ export function readAddress(text: string, at: number): number {
   return (text.charCodeAt(at + 5) << 16) | (text.charCodeAt(at + 6) << 8) | text.charCodeAt(at + 7)
 }
 
-/** What all frames for one event and target share: everything between length and body, but for the flags. */
+/** What all frames for one event and target share: everything between kind and body, or the number of bodies. */
 export function eventHead(address: number, name: string): string {
   return uint24(address) + String.fromCharCode(name.length) + name
 }

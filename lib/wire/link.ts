@@ -2,8 +2,8 @@ import { attachmentSize, type Batch, flatten, MARKER, NO_ATTACHMENTS, owned, wit
 import type { Transport } from './transport.js'
 
 /**
- * A batch of this many units goes at once. Node.js reads a channel in pieces of 65,536 bytes: a batch of Latin text that fits
- * into one, with what the channel adds, need not be copied together from two.
+ * A batch of this many units goes at once. Node.js reads a channel in pieces of 65,536 bytes: a batch of small Latin
+ * messages fits into one, with what the channel adds, and need not be copied together from two.
  */
 const FULL_BATCH = 61_440
 /** With attachments a batch that waits grows to so many bytes: two small ones on their way would leave the channel idle. */
@@ -22,6 +22,7 @@ export interface LinkOptions {
 
 /** Whoever has something to write that may wait until the turn ends, or until somebody else writes. */
 export interface Deferred {
+  /** Writes it. May be called again meanwhile, and then has nothing to write. */
   write(): void
 }
 
@@ -62,7 +63,10 @@ export class Link {
     this.highWaterMark = options.highWaterMark
   }
 
-  /** Bytes that wait here, one for each UTF-16 unit of text, some more for each attachment. Not what Node holds. */
+  /**
+   * Bytes that wait here, one for each UTF-16 unit of text, some more for each attachment. Of what is deferred until the
+   * turn ends it is what was said of it. Not what Node holds.
+   */
   get queuedBytes(): number {
     return this.#openBytes + this.#deferredBytes + this.#closedBytes
   }
@@ -106,9 +110,8 @@ export class Link {
       else if (this.#isFull()) this.#close()
       else this.#settle()
       if (!this.#over) this.#check()
-    } else if (!this.#scheduled) {
-      this.#scheduled = true
-      queueMicrotask(this.#onTurnEnd)
+    } else {
+      this.#schedule()
     }
   }
 
@@ -121,9 +124,8 @@ export class Link {
     this.#deferredBytes += bytes
     if (this.#textLength + this.#deferredBytes >= FULL_BATCH) {
       this.#writeDeferred()
-    } else if (!this.#scheduled) {
-      this.#scheduled = true
-      queueMicrotask(this.#onTurnEnd)
+    } else {
+      this.#schedule()
     }
   }
 
@@ -171,16 +173,26 @@ export class Link {
     return dropped
   }
 
+  #schedule(): void {
+    if (this.#scheduled) return
+    // In this order: where the stack is full, it throws.
+    queueMicrotask(this.#onTurnEnd)
+    this.#scheduled = true
+  }
+
   #writeDeferred(): void {
-    const deferred = this.#deferred
+    this.#deferred?.write()
     this.#deferred = undefined
     this.#deferredBytes = 0
-    deferred?.write()
   }
 
   readonly #onTurnEnd = () => {
-    this.#writeDeferred()
-    this.#scheduled = false
+    // What is written now is for this flush: it schedules none.
+    try {
+      this.#writeDeferred()
+    } finally {
+      this.#scheduled = false
+    }
     if (this.#inFlight < MAX_IN_FLIGHT) this.#flush()
     else this.#settle()
     // What is over its mark is back only when something has left, which is not the case where events were dropped.
@@ -276,6 +288,7 @@ export class Link {
   #break(error: Error): void {
     if (this.#broken) return
     this.#broken = true
+    this.#writeDeferred()
     this.#takeOpen()
     this.#closed.length = 0
     this.#thinned = 0

@@ -47,26 +47,34 @@ function isFlat(value: object): boolean {
 export const MAX_ESCAPED = 6
 
 /**
- * About how many characters of JSON the usual message takes, an object whose fields are all primitives, if nothing has to
- * be escaped; -1 if it is none, or longer than `max`. `{ ...value }` is then all of it.
+ * A copy of the usual message, an object whose fields are all primitives, or `undefined` for what cannot be one. Whether
+ * they are is for `flatLength` to say, of the copy: a getter may give something else each time.
  */
-export function flatLength(value: unknown, max: number): number {
+export function flatCopy(value: unknown): object | undefined {
   try {
-    if (typeof value !== 'object' || value === null || Array.isArray(value) || !hasPlainShape(value)) return -1
-    let length = 0
-    for (const key in value) {
-      const field = (value as Record<string, unknown>)[key]
-      if (typeof field === 'string') length += field.length
-      else if (!isPlainPrimitive(field)) return -1
-      // Quotes, colon and comma, and a number.
-      length += key.length + 8
-      if (length > max) return -1
-    }
-    return length === 0 ? -1 : length
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || !hasPlainShape(value)) return undefined
+    return { ...value }
   } catch {
-    // A getter threw: whoever then encodes it finds out where, and says so.
-    return -1
+    // A getter threw: whoever then encodes the value finds out where, and says so.
+    return undefined
   }
+}
+
+/**
+ * About how many characters of JSON a copy has, if nothing in it has to be escaped; -1 if it is not flat, or has more than
+ * `max`.
+ */
+export function flatLength(copy: object, max: number): number {
+  let length = 0
+  for (const key in copy) {
+    const field = (copy as Record<string, unknown>)[key]
+    if (typeof field === 'string') length += field.length
+    else if (!isPlainPrimitive(field)) return -1
+    // Quotes, colon and comma, and a number.
+    length += key.length + 8
+    if (length > max) return -1
+  }
+  return length === 0 ? -1 : length
 }
 
 /** Whether each of a function's arguments is plain, and none is repeated: the list itself is known to be a plain array. */

@@ -5,7 +5,7 @@ import type { Peer } from '#lib/relay/peer.js'
 import { RecoveryLog } from '#lib/relay/recovery-log.js'
 import { Address, RECOVERABLE } from '#lib/wire/frame.js'
 import { packetHeader, Scope, writeRecovery, writeRooms } from '#lib/wire/packet.js'
-import { eventFrame, requestFrame } from '../wire/frames.js'
+import { eventFrame, manyFrame, requestFrame } from '../wire/frames.js'
 import { heap } from '../wire/heap.js'
 import { FakeHub, Outgoing } from './fakes.js'
 
@@ -39,6 +39,15 @@ test('what is held for a member that starts does not keep the batches alive that
   })
   assert.equal(other.hold.messages, COUNT)
   assert.ok(used < LIMIT, say(used))
+})
+
+test('frames of however many events share a route', () => {
+  const hub = new FakeHub()
+  const sender = hub.member('sender')
+  for (let count = 1; count <= 255; count++) {
+    hub.send(sender, new Outgoing().add(manyFrame(0, Address.Others, 'news', count, '')))
+  }
+  assert.equal(sender.routes.size, 1)
 })
 
 test('routes that are remembered do not keep the batches alive that they were first seen in', async () => {

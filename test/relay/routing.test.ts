@@ -4,7 +4,8 @@ import { test } from 'uvu'
 import type { Peer } from '#lib/relay/peer.js'
 import type { Place } from '#lib/relay/place.js'
 import type { MemberState } from '#lib/types.js'
-import { Address, eventName } from '#lib/wire/frame.js'
+import { Address, eventBody, eventName, hasFlag, MANY } from '#lib/wire/frame.js'
+import { manyFrame } from '../wire/frames.js'
 import { FakeHub, Outgoing } from './fakes.js'
 
 const NAMES = ['a', 'b', '新聞', '__proto__']
@@ -29,7 +30,12 @@ const name = fc.constantFrom(...NAMES)
 const command = fc.oneof(
   {
     weight: 16,
-    arbitrary: fc.record({ do: fc.constant('emit' as const), seat, name, target: fc.nat(7), times: fc.nat(3) }),
+    arbitrary: fc.record({
+      do: fc.constant('emit' as const),
+      ...{ seat, name, target: fc.nat(7), times: fc.nat(3) },
+      /** In one frame. */
+      together: fc.boolean(),
+    }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('listen' as const), seat, name, on: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('any' as const), seat, on: fc.boolean() }) },
@@ -96,7 +102,7 @@ test('events reach exactly those who listen, in order, whoever comes, goes, star
         const place = places[seat] as Place
         const peer = peers[seat]
         if (step.do === 'emit' && peer) {
-          const { target, name, times } = step
+          const { target, name, times, together } = step
           const address =
             target === 0
               ? Address.Everybody
@@ -107,9 +113,11 @@ test('events reach exactly those who listen, in order, whoever comes, goes, star
                   : target === 3
                     ? (hub.exchange.directory.role('db')?.address as number)
                     : (places[target - 4] as Place).address
-          for (let i = 0; i <= times; i++) {
-            const body = String(n++)
-            from(seat).event(address, name, body, n % 5 === 0 ? Buffer.from(body) : undefined)
+          const bodies = Array.from({ length: times + 1 }, () => String(n++))
+          if (together) from(seat).add(manyFrame(0, address, name, bodies.length, `[${bodies}]`))
+          for (const body of bodies) {
+            const attachment = !together && Number(body) % 5 === 4 ? Buffer.from(body) : undefined
+            if (!together) from(seat).event(address, name, body, attachment)
             models.forEach((other, index) => {
               const meant =
                 target === 0 ||
@@ -118,7 +126,7 @@ test('events reach exactly those who listen, in order, whoever comes, goes, star
                 (target === 3 && ROLES[index] === 'db') ||
                 target - 4 === index
               if (!meant) return
-              const what = `seat ${seat} ${name} ${body}${n % 5 === 0 ? ` ${Buffer.from(body).toString('hex')}` : ''}`
+              const what = `seat ${seat} ${name} ${body}${attachment ? ` ${attachment.toString('hex')}` : ''}`
               if (other.state === 'ready') {
                 if (other.any || other.listens.has(name)) other.got.push(what)
               } else if (other.state === 'starting' || other.state === 'restarting' || other.state === 'stopping') {
@@ -172,7 +180,9 @@ test('events reach exactly those who listen, in order, whoever comes, goes, star
         for (const { from, text, attachment } of await hub.messages(peer)) {
           const name = eventName(text, 0)
           const tail = attachment === undefined ? '' : ` ${attachment}`
-          got[seat]?.push(`${from} ${name} ${text.slice(9 + name.length)}${tail}`)
+          const body = text.slice(eventBody(text, 0))
+          const bodies: unknown[] = hasFlag(text, 0, MANY) ? JSON.parse(body) : [body]
+          for (const one of bodies) got[seat]?.push(`${from} ${name} ${one}${tail}`)
         }
       }
       assert.deepEqual(

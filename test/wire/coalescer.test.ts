@@ -105,6 +105,27 @@ test('a batch that would be full leaves at once, and what waits counts', async (
   assert.ok(!link.over)
 })
 
+test('what was written before counts towards a full batch', () => {
+  const { transport, link, coalescer } = open()
+  link.write(eventFrame(0, 20, 'other', 'x'.repeat(50_000)))
+  const d = 'x'.repeat(990)
+  for (let n = 0; n < 20; n++) coalescer.add(SINGLE, NEWS, { d }, 1000)
+  assert.equal(transport.batches.length, 1)
+  assert.ok((transport.batches[0]?.text.length ?? 0) < 65_536)
+})
+
+test('a JSON that all arrays were given changes nothing', async () => {
+  const { transport, coalescer } = open()
+  for (let n = 0; n < 3; n++) coalescer.add(SINGLE, NEWS, { n }, 5)
+  Object.defineProperty(Array.prototype, 'toJSON', { value: () => 'odd', configurable: true })
+  try {
+    await turn()
+  } finally {
+    Reflect.deleteProperty(Array.prototype, 'toJSON')
+  }
+  assert.deepEqual(framesOf(transport), [['news@20', SINGLE, [{ n: 0 }, { n: 1 }, { n: 2 }]]])
+})
+
 test('who hurries, or waits until nothing waits, is not told before they have left', async () => {
   const { transport, link, coalescer } = open()
   coalescer.addText(SINGLE, NEWS, '1')
@@ -125,13 +146,20 @@ test('who hurries, or waits until nothing waits, is not told before they have le
 })
 
 test('a broken link takes them, and drops them', async () => {
-  const { transport, link, coalescer } = open()
-  coalescer.addText(SINGLE, NEWS, '1')
+  const { transport, link, coalescer } = open(500_000)
+  const d = 'x'.repeat(990)
+  for (let n = 0; n < 300; n++) coalescer.add(SINGLE, NEWS, { d }, 1000)
+  assert.ok(!link.over)
   await turn()
+  for (let n = 0; n < 1000; n++) coalescer.add(SINGLE, NEWS, { d }, 1000)
+  assert.ok(link.over)
+  coalescer.add(SINGLE, NEWS, { last: true }, 5)
   transport.acknowledge(new Error('gone'))
+  assert.ok(!link.over)
+  assert.equal(link.queuedBytes, 0)
   for (let n = 0; n < 1000; n++) coalescer.add(SINGLE, NEWS, { n }, 200)
   await turn()
-  assert.equal(transport.batches.length, 1)
+  assert.equal(transport.batches.length, 2)
   assert.equal(link.queuedBytes, 0)
   await link.idle()
 })

@@ -19,7 +19,7 @@ import {
   MAX_ERROR_STACK,
 } from '#lib/wire/codec.js'
 import { markStack } from '#lib/wire/errors.js'
-import { isPlain, MAX_DEPTH } from '#lib/wire/plain.js'
+import { flatCopy, flatLength, isPlain, MAX_DEPTH, MAX_ESCAPED } from '#lib/wire/plain.js'
 import { heap } from './heap.js'
 
 type Fields = Record<string, unknown>
@@ -237,6 +237,59 @@ test('isPlain refuses exactly what JSON would change', () => {
     }),
     { numRuns: 3000 },
   )
+})
+
+test('what is taken for flat arrives as its copy is written, and is no longer than reckoned', () => {
+  const flat = fc.dictionary(
+    keys,
+    fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom('\0'.repeat(50), '"\\', '\ud800', -1.234567890123456e-300, -0, Number.NaN, null, undefined, 1n),
+      fc.double(),
+      fc.boolean(),
+      fc.object({ maxDepth: 0 }),
+    ),
+    { maxKeys: 6 },
+  )
+  const disguised = [new Map([[1, 2]]), new Set([1]), new Date(0), new Uint8Array(3), Promise.resolve(), Object(1)].map(
+    (value) => Object.setPrototypeOf(value, Object.prototype),
+  )
+  const odd = fc.constantFrom<unknown>(
+    ...disguised,
+    ...[
+      null,
+      undefined,
+      1,
+      'x',
+      [],
+      [1],
+      {},
+      Object.create(null),
+      new Proxy({ a: 1 }, {}),
+      new (class {
+        a = 1
+      })(),
+    ],
+    ...[{ toJSON: () => 1 }, { toJSON: 1 }, { a: {} }, { a: () => {} }, { a: Symbol() }, Object.create({ a: 1 })],
+    ...[Object.assign(Object.create(null), { a: 1 }), { ['__proto__']: 1 }, { [Symbol('s')]: 1, a: 1 }],
+  )
+  let taken = 0
+  fc.assert(
+    fc.property(fc.oneof({ weight: 5, arbitrary: flat }, { weight: 1, arbitrary: odd }), (value) => {
+      const copy = flatCopy(value)
+      const length = copy ? flatLength(copy, 1e9) : -1
+      if (length < 0) return
+      taken++
+      const text = JSON.stringify(copy)
+      assert.ok(isPlain(value))
+      assert.equal(text, encodeValue(value, 'the value').text)
+      assert.ok(text.length <= length * MAX_ESCAPED, `${text.length} of ${length}`)
+      assert.equal(flatLength(copy as object, length), length)
+      assert.equal(flatLength(copy as object, length - 1), -1)
+    }),
+    { numRuns: 5000 },
+  )
+  assert.ok(taken > 500, `${taken} were flat`)
 })
 
 // The slow path
