@@ -13,8 +13,8 @@ export class Coalescer implements Deferred {
   readonly #link: Link
   #flags = 0
   #heads: readonly string[] = []
-  /** Of those that have been encoded, with commas between them. */
-  #text = ''
+  /** Of those that have been encoded. Joined at once, because a rope of them would have to be flattened. */
+  #texts: string[] = []
   /** Those after them. */
   #values: unknown[] = []
   #count = 0
@@ -38,7 +38,7 @@ export class Coalescer implements Deferred {
   addText(flags: number, heads: readonly string[], text: string): void {
     this.#begin(flags, heads)
     this.#encode()
-    this.#text = this.#count === 0 ? text : `${this.#text},${text}`
+    this.#texts.push(text)
     this.#count++
     this.#link.defer(this, text.length * heads.length)
   }
@@ -48,9 +48,9 @@ export class Coalescer implements Deferred {
     if (count === 0) return
     this.#encode()
     const flags = this.#flags
-    const body = count === 1 ? this.#text : `[${this.#text}]`
+    const body = count === 1 ? (this.#texts[0] as string) : `[${this.#texts.join()}]`
     // The link has what was deferred written before anything else: that is nothing any more.
-    this.#text = ''
+    this.#texts = []
     this.#count = 0
     for (const head of this.#heads) {
       const { length } = body
@@ -66,8 +66,7 @@ export class Coalescer implements Deferred {
 
   #encode(): void {
     if (this.#values.length === 0) return
-    const list = jsonOf(this.#values)
-    this.#text = this.#text === '' ? list : `${this.#text},${list}`
+    this.#texts.push(jsonOf(this.#values))
     this.#values = []
   }
 }

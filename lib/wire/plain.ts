@@ -52,8 +52,10 @@ export const MAX_ESCAPED = 6
  */
 export function flatCopy(value: unknown): object | undefined {
   try {
-    if (typeof value !== 'object' || value === null || Array.isArray(value) || !hasPlainShape(value)) return undefined
-    return { ...value }
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    // First of all, because it is the cheapest way to tell messages that are not flat.
+    for (const key in value) if (isObject((value as Record<string, unknown>)[key])) return undefined
+    return hasPlainShape(value) ? { ...value } : undefined
   } catch {
     // A getter threw: whoever then encodes the value finds out where, and says so.
     return undefined
@@ -119,6 +121,10 @@ export function hasItemsOnly(array: readonly unknown[]): boolean {
     if (shown === `[ ... ${array.length} more items ]`) return true
   }
   return Object.keys(array).length === array.length
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
 }
 
 function isPlainPrimitive(value: unknown): boolean {
