@@ -30,12 +30,12 @@ export function latencyOf(milliseconds: Float64Array): Latency {
 }
 
 /**
- * Runs in the primary. The same processes are told twice to go: once to let V8 compile what is hot, and once more under
- * the stopwatch, from the start signal to the last of the workers' `done`.
+ * Runs in the primary. The same processes are told several times to go: to let V8 compile what is hot, and once more
+ * under the stopwatch, from the start signal to the last of the workers' `done`.
  */
 export class Stopwatch {
   #wall = 0
-  #warm = false
+  #warmUps: number
   #left: number
   readonly #dones: number
   readonly #count: number
@@ -44,13 +44,19 @@ export class Stopwatch {
   readonly #finish: (measurement: Measurement) => void
 
   constructor(
-    { count, dones, processes }: { count: number; dones: number; processes: readonly Process[] },
+    {
+      count,
+      dones,
+      processes,
+      warmUps = 1,
+    }: { count: number; dones: number; processes: readonly Process[]; warmUps?: number },
     go: () => void,
     finish: (measurement: Measurement) => void,
   ) {
     this.#count = count
     this.#dones = dones
     this.#left = dones
+    this.#warmUps = warmUps
     this.#meter = new Meter([{ name: 'primary', pid: process.pid }, ...processes])
     this.#go = go
     this.#finish = finish
@@ -62,15 +68,16 @@ export class Stopwatch {
 
   done(latency?: Latency): void {
     if (--this.#left > 0) return
-    if (this.#warm) {
+    if (this.#warmUps === 0) {
       const elapsed = performance.now() - this.#wall
       this.#finish({ elapsed, count: this.#count, usage: this.#meter.stop(), latency })
       return
     }
-    this.#warm = true
     this.#left = this.#dones
-    this.#meter.start()
-    this.#wall = performance.now()
+    if (--this.#warmUps === 0) {
+      this.#meter.start()
+      this.#wall = performance.now()
+    }
     this.#go()
   }
 }
