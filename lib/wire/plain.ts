@@ -10,6 +10,8 @@ export const MAX_DEPTH = 1000
 const NEAR = 16
 /** Up to here `Object.keys` beats the fixed cost of `inspect`. */
 const SHORT_ARRAY = 64
+/** An object with more fields is no small message, and not worth a copy. */
+const MAX_FLAT_FIELDS = 128
 
 // Both live between calls so that a small value costs no allocation; nothing stays in them after a call.
 const near: (object | undefined)[] = new Array(NEAR).fill(undefined)
@@ -54,7 +56,10 @@ export function flatCopy(value: unknown): object | undefined {
   try {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
     // First of all, because it is the cheapest way to tell messages that are not flat.
-    for (const key in value) if (isObject((value as Record<string, unknown>)[key])) return undefined
+    let fields = 0
+    for (const key in value) {
+      if (++fields > MAX_FLAT_FIELDS || isObject((value as Record<string, unknown>)[key])) return undefined
+    }
     return hasPlainShape(value) ? { ...value } : undefined
   } catch {
     // A getter threw: whoever then encodes the value finds out where, and says so.

@@ -292,6 +292,12 @@ test('what is taken for flat arrives as its copy is written, and is no longer th
   assert.ok(taken > 500, `${taken} were flat`)
 })
 
+test('what has many fields is not copied', () => {
+  const fields = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`f${i}`, i]))
+  assert.deepEqual(flatCopy(fields(128)), fields(128))
+  assert.equal(flatCopy(fields(129)), undefined)
+})
+
 // The slow path
 
 const node = fc.oneof(
