@@ -32,13 +32,7 @@ export function isPlain(value: unknown): boolean {
 /** The usual message: there are no objects in it that would have to be remembered, to find them when they come again. */
 function isFlat(value: object): boolean {
   try {
-    if (Array.isArray(value) || !hasPlainShape(value)) return false
-    let empty = true
-    for (const key in value) {
-      if (!isPlainPrimitive((value as Record<string, unknown>)[key])) return false
-      empty = false
-    }
-    return !empty
+    return !Array.isArray(value) && hasPlainShape(value) && flatLength(value, Number.POSITIVE_INFINITY) >= 0
   } catch {
     // A getter threw: the slow path finds out where, and says so.
     return false
@@ -68,13 +62,13 @@ export function flatCopy(value: unknown): object | undefined {
 }
 
 /**
- * About how many characters of JSON a copy has, if nothing in it has to be escaped; -1 if it is not flat, or has more than
- * `max`.
+ * About how many characters of JSON an object has, if nothing in it has to be escaped; -1 if it has no fields, or others
+ * than primitives that JSON carries exactly, or is longer than `max`.
  */
-export function flatLength(copy: object, max: number): number {
+export function flatLength(value: object, max: number): number {
   let length = 0
-  for (const key in copy) {
-    const field = (copy as Record<string, unknown>)[key]
+  for (const key in value) {
+    const field = (value as Record<string, unknown>)[key]
     if (typeof field === 'string') length += field.length
     else if (!isPlainPrimitive(field)) return -1
     // Quotes, colon and comma, and a number.

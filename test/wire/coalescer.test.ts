@@ -114,6 +114,23 @@ test('what was written before counts towards a full batch', () => {
   assert.ok((transport.batches[0]?.text.length ?? 0) < 65_536)
 })
 
+test('one that fails for want of stack leaves the others as they are', async () => {
+  const { transport, coalescer } = open()
+  const original = globalThis.queueMicrotask
+  globalThis.queueMicrotask = () => {
+    throw new RangeError('Maximum call stack size exceeded')
+  }
+  try {
+    assert.throws(() => coalescer.add(SINGLE, NEWS, { n: 1 }, 5), RangeError)
+    assert.throws(() => coalescer.addText(SINGLE, NEWS, '2'), RangeError)
+  } finally {
+    globalThis.queueMicrotask = original
+  }
+  coalescer.add(SINGLE, NEWS, { n: 3 }, 5)
+  await turn()
+  assert.deepEqual(framesOf(transport), [['news@20', SINGLE, [{ n: 1 }, 2, { n: 3 }]]])
+})
+
 test('a JSON that all arrays were given changes nothing', async () => {
   const { transport, coalescer } = open()
   for (let n = 0; n < 3; n++) coalescer.add(SINGLE, NEWS, { n }, 5)

@@ -101,6 +101,22 @@ test('the first frame of a turn schedules one flush', async () => {
   }
 })
 
+test('where a flush cannot be scheduled, as the stack is full, the next one to write schedules it', async () => {
+  const { transport, link } = open()
+  const original = globalThis.queueMicrotask
+  globalThis.queueMicrotask = () => {
+    throw new RangeError('Maximum call stack size exceeded')
+  }
+  try {
+    assert.throws(() => link.write(event('a')), RangeError)
+  } finally {
+    globalThis.queueMicrotask = original
+  }
+  link.write(event('b'))
+  await turn()
+  assert.deepEqual(words(transport), ['event:a', 'event:b'])
+})
+
 test('at most two batches are on their way', async () => {
   const { transport, link } = open()
   for (let i = 0; i < 10; i++) {
